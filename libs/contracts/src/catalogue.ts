@@ -1,0 +1,30 @@
+/** Every event and every command of the house: what consumers parse by, and what NATS permissions are made of. */
+import { credentialCommands, credentialEvents } from './credential.js';
+import { eeCommands, eeEvents } from './ee.js';
+import type { EventOf, EventSpec } from './envelope.js';
+import { identityCommands, identityEvents } from './identity.js';
+import { jobCommands, jobEvents } from './job.js';
+import { recordCommands, recordEvents } from './record.js';
+import { templateCommands, templateEvents } from './template.js';
+import type { CommandSpec, ServiceName } from './command.js';
+
+/** Event types by the service whose log holds them. */
+export const eventsByService = {
+  identity: identityEvents,
+  templates: templateEvents,
+  registry: eeEvents,
+  vault: credentialEvents,
+  launcher: jobEvents,
+  ingest: recordEvents,
+} as const satisfies Partial<Record<ServiceName, Record<string, EventSpec>>>;
+
+/** Every event type. */
+export const catalogue = { ...identityEvents, ...templateEvents, ...eeEvents, ...credentialEvents, ...jobEvents, ...recordEvents };
+
+/** Any event. */
+export type AnyEvent = EventOf<(typeof catalogue)[keyof typeof catalogue]>;
+
+/** Every command and query. */
+export const commands: readonly CommandSpec[] = [
+  ...identityCommands, ...templateCommands, ...eeCommands, ...credentialCommands, ...jobCommands, ...recordCommands,
+];

@@ -1,0 +1,122 @@
+/** Vault: credential types, credentials and one-time grants. Streams `credential-<id>`, `grant-<jobId>-<epoch>`. */
+import { z } from 'zod';
+import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest } from './command.js';
+import { event } from './envelope.js';
+
+/** What a query shows in place of a secret; sent back, it keeps the stored value. */
+export const ENCRYPTED = '$encrypted$';
+
+/** A field of a credential type, in AWX's schema. */
+export const CredentialField = z.object({
+  id: z.string(),
+  label: z.string(),
+  type: z.enum(['string', 'boolean']).default('string'),
+  format: z.enum(['ssh_private_key', 'url']).optional(),
+  secret: z.boolean().default(false),
+  multiline: z.boolean().default(false),
+  helpText: z.string().default(''),
+  choices: z.array(z.string()).optional(),
+});
+export const CredentialType = z.object({
+  /** AWX's namespace: `ssh`, `vault`, `registry`... */
+  id: z.string(),
+  name: z.string(),
+  kind: z.string(),
+  fields: z.array(CredentialField),
+  required: z.array(z.string()),
+});
+export type CredentialType = z.output<typeof CredentialType>;
+
+/** `inputs` are those that are not secret; `secretFields` says which secret ones are set. Their values are never in an event. */
+export const CredentialCreated = event(
+  'credential.created',
+  1,
+  z.object({
+    credentialId: Id,
+    name: Name,
+    description: z.string(),
+    organizationId: Id,
+    credentialType: z.string(),
+    version: z.literal(1),
+    inputs: z.record(z.string(), z.unknown()),
+    secretFields: z.array(z.string()),
+  }),
+);
+const PinnedCredential = z.object({ id: Id, version: z.number().int().min(1) });
+export const GrantCreated = event(
+  'grant.created',
+  1,
+  z.object({ jobId: Id, epoch: z.number().int(), credentials: z.array(PinnedCredential) }),
+);
+export const GrantRedeemed = event('grant.redeemed', 1, z.object({ jobId: Id, epoch: z.number().int(), thumbprint: z.string() }));
+/** Somebody tried to redeem a grant that was used, closed, or not theirs: people must see it. */
+export const GrantRedemptionRefused = event(
+  'grant.redemption_refused',
+  1,
+  z.object({ jobId: Id, epoch: z.number().int(), reason: z.enum(['already_redeemed', 'closed', 'bad_proof']), thumbprint: z.string() }),
+);
+export const GrantClosed = event('grant.closed', 1, z.object({ jobId: Id, epoch: z.number().int() }));
+export const credentialEvents = { CredentialCreated, GrantCreated, GrantRedeemed, GrantRedemptionRefused, GrantClosed };
+
+/** A credential, as queries give it: secret inputs read `$encrypted$`. */
+export const Credential = z.object({
+  id: Id,
+  name: Name,
+  description: z.string(),
+  organizationId: Id,
+  credentialType: z.string(),
+  version: z.number().int(),
+  inputs: z.record(z.string(), z.unknown()),
+  createdAt: z.string(),
+});
+export type Credential = z.output<typeof Credential>;
+
+export const ListCredentialTypes = command('vault.credential_type.list', {
+  callers: ['gateway'],
+  input: z.object({}),
+  output: z.object({ items: z.array(CredentialType) }),
+});
+/** `invalid` names the field that is wrong (a key that does not parse, a passphrase that does not open it, a secret too short to mask) and never quotes it. */
+export const CreateCredential = command('vault.credential.create', {
+  callers: ['gateway'],
+  input: z.object({
+    name: Name,
+    description: z.string().max(10_000).default(''),
+    organizationId: Id,
+    credentialType: z.string().max(100),
+    inputs: z.record(z.string(), z.unknown()),
+    idempotencyKey: IdempotencyKey.nullish(),
+  }),
+  output: Created,
+});
+export const ListCredentials = command('vault.credential.list', {
+  callers: ['gateway'],
+  input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
+  output: pageOf(Credential),
+});
+/** Ids to ids with versions. `prompted` ones need `use` by the launching person. Errors: not_found, forbidden, refused (two of one type). */
+export const PinCredentials = command('vault.credential.pin', {
+  callers: ['launcher'],
+  principal: true,
+  input: z.object({ credentialIds: z.array(Id), prompted: z.array(Id) }),
+  output: z.object({ credentials: z.array(PinnedCredential.extend({ name: z.string(), credentialType: z.string() })) }),
+});
+/** Lets the pod of this attempt redeem these credentials once. Idempotent. `proofKey`: base64url, docs/PROTOCOL.md 1.1. */
+export const CreateGrant = command('vault.grant.create', {
+  callers: ['launcher'],
+  input: z.object({ jobId: Id, epoch: z.number().int().min(1), credentials: z.array(PinnedCredential), proofKey: z.string() }),
+  output: z.object({}),
+});
+/** In the pod's name, by ingest. The JWE is for `publicKey` alone; null if the grant holds no credential. Errors: forbidden with reason already_redeemed | closed | bad_proof. */
+export const RedeemGrant = command('vault.grant.redeem', {
+  callers: ['ingest'],
+  input: z.object({ jobId: Id, epoch: z.number().int(), publicKey: z.record(z.string(), z.unknown()), proof: z.string() }),
+  output: z.object({ jwe: z.string().nullable() }),
+});
+/** The job is over: nothing more can be redeemed. Idempotent. */
+export const CloseGrant = command('vault.grant.close', {
+  callers: ['launcher'],
+  input: z.object({ jobId: Id, epoch: z.number().int() }),
+  output: z.object({}),
+});
+export const credentialCommands = [ListCredentialTypes, CreateCredential, ListCredentials, PinCredentials, CreateGrant, RedeemGrant, CloseGrant] as const;

@@ -1,0 +1,191 @@
+/** Launcher: the job. Stream `job-<id>`. docs/ARCHITECTURE.md follows one through its events. */
+import { z } from 'zod';
+import { command, Id, IdempotencyKey, pageOf, PageRequest } from './command.js';
+import { event } from './envelope.js';
+import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
+
+/** In Ansible's usual words. `error`: something other than the playbook ended the job; the reason says what. */
+export const jobStatuses = ['pending', 'waiting', 'running', 'successful', 'failed', 'error', 'canceled'] as const;
+export type JobStatus = (typeof jobStatuses)[number];
+/** The statuses a job ends with. */
+export const finalStatuses = ['successful', 'failed', 'error', 'canceled'] as const;
+export type FinalStatus = (typeof finalStatuses)[number];
+export const isFinal = (status: JobStatus): status is FinalStatus => (finalStatuses as readonly string[]).includes(status);
+
+export const launchTypes = ['manual', 'relaunch', 'schedule', 'webhook', 'event', 'workflow'] as const;
+
+/** Why something ended: a short code for programs, a sentence for people. */
+export const Reason = z.object({ code: z.string(), message: z.string() });
+export type Reason = z.output<typeof Reason>;
+
+const Launcher = z.object({ userId: z.string(), username: z.string() });
+const jobId = z.object({ jobId: Id });
+
+export const JobRequested = event(
+  'job.requested',
+  1,
+  jobId.extend({
+    snapshot: LaunchSnapshot,
+    prompts: LaunchPrompts,
+    launchType: z.enum(launchTypes),
+    launchedBy: Launcher,
+    idempotencyKey: z.string().nullable(),
+  }),
+);
+export const PinnedImage = z.object({
+  executionEnvironmentId: Id,
+  name: z.string(),
+  image: z.string(),
+  /** sha256:...; null only while an image that must be pulled by tag has not been. */
+  digest: z.string().nullable(),
+  pull: z.enum(['always', 'missing', 'never']),
+  credentialId: Id.nullish(),
+  reason: z.string(),
+});
+export const JobPinned = event(
+  'job.pinned',
+  1,
+  jobId.extend({
+    image: PinnedImage,
+    project: z.object({ projectId: Id, branch: z.string(), commit: z.string(), archive: StoredObject }),
+    inventory: z.object({ inventoryId: Id, object: StoredObject, totalHosts: z.number().int() }),
+    credentials: z.array(z.object({ id: Id, version: z.number().int(), name: z.string(), credentialType: z.string() })),
+  }),
+);
+/** Waiting, and for what. Appended again when what it waits for changes. */
+export const JobQueued = event('job.queued', 1, jobId.extend({ reason: Reason }));
+/** Its turn: attempt `epoch` begins. */
+export const JobDispatched = event('job.dispatched', 1, jobId.extend({ epoch: z.number().int(), instanceGroup: z.string() }));
+export const JobImagePullStarted = event('job.image_pull_started', 1, jobId.extend({ image: z.string() }));
+export const JobImagePulled = event('job.image_pulled', 1, jobId.extend({ image: z.string(), digest: z.string(), durationMilliseconds: z.number() }));
+export const JobImageCached = event('job.image_cached', 1, jobId.extend({ image: z.string(), digest: z.string() }));
+export const JobPodCreated = event('job.pod_created', 1, jobId.extend({ epoch: z.number().int(), pod: z.string(), driver: z.string() }));
+/** The agent inside has spoken. */
+export const JobPodStarted = event(
+  'job.pod_started',
+  1,
+  jobId.extend({
+    epoch: z.number().int(),
+    agent: z.object({
+      version: z.string(),
+      mode: z.string(),
+      python: z.string().nullish(),
+      ansibleCore: z.string().nullish(),
+      ansibleRunner: z.string().nullish(),
+    }),
+  }),
+);
+export const JobCredentialsRedeemed = event('job.credentials_redeemed', 1, jobId.extend({ epoch: z.number().int(), thumbprint: z.string() }));
+/** Somebody tried to redeem this job's credentials who may not. */
+export const JobCredentialAlarm = event('job.credential_alarm', 1, jobId.extend({ epoch: z.number().int(), reason: z.string() }));
+/** The engine's or cluster's own words about a problem that may still pass. */
+export const JobPodProblem = event('job.pod_problem', 1, jobId.extend({ epoch: z.number().int(), reason: Reason }));
+export const JobCancelRequested = event('job.cancel_requested', 1, jobId.extend({ by: Launcher, force: z.boolean() }));
+const Sealed = z.object({
+  epoch: z.number().int(),
+  /** Number of events. */
+  lastCounter: z.number().int(),
+  lastLine: z.number().int(),
+  /** Head of the hash chain over all events. */
+  sha256: z.string(),
+  /** What the agent said of the playbook; null when the stream ended without a final message. */
+  status: z.enum(finalStatuses).nullable(),
+  exitCode: z.number().int().nullable(),
+  reason: Reason.nullable(),
+  artifacts: z.record(z.string(), z.unknown()),
+});
+export const JobRecordSealed = event('job.record_sealed', 1, jobId.extend(Sealed.shape));
+export const JobPodDestroyed = event(
+  'job.pod_destroyed',
+  1,
+  jobId.extend({ epoch: z.number().int(), pod: z.string(), exitCode: z.number().int().nullable(), oomKilled: z.boolean(), detail: z.string() }),
+);
+export const JobFinished = event(
+  'job.finished',
+  1,
+  jobId.extend({
+    status: z.enum(finalStatuses),
+    reason: Reason.nullable(),
+    lastCounter: z.number().int(),
+    sha256: z.string().nullable(),
+    durationMilliseconds: z.number(),
+  }),
+);
+
+export const jobEvents = {
+  JobRequested, JobPinned, JobQueued, JobDispatched, JobImagePullStarted, JobImagePulled, JobImageCached, JobPodCreated, JobPodStarted,
+  JobCredentialsRedeemed, JobCredentialAlarm, JobPodProblem, JobCancelRequested, JobRecordSealed, JobPodDestroyed, JobFinished,
+};
+
+/** A job, as queries give it. */
+export const Job = z.object({
+  id: Id,
+  name: z.string(),
+  organizationId: Id,
+  jobTemplateId: Id,
+  status: z.enum(jobStatuses),
+  /** What it waits for, or why it ended. */
+  reason: Reason.nullable(),
+  launchType: z.enum(launchTypes),
+  launchedBy: Launcher,
+  cancelRequested: z.boolean(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  finishedAt: z.string().nullable(),
+  epoch: z.number().int(),
+  snapshot: LaunchSnapshot,
+  pinned: z
+    .object({
+      image: PinnedImage,
+      project: JobPinned.data.shape.project,
+      inventory: JobPinned.data.shape.inventory,
+      credentials: JobPinned.data.shape.credentials,
+    })
+    .nullable(),
+  agent: JobPodStarted.data.shape.agent.nullable(),
+  record: z.object({ lastCounter: z.number().int(), lastLine: z.number().int(), sha256: z.string(), exitCode: z.number().int().nullable() }).nullable(),
+  artifacts: z.record(z.string(), z.unknown()),
+});
+export type Job = z.output<typeof Job>;
+
+/** One event of the job's stream, as the timeline shows it. */
+export const TimelineEntry = z.object({
+  version: z.number().int(),
+  type: z.string(),
+  at: z.string(),
+  actor: z.object({ kind: z.string(), id: z.string(), name: z.string() }),
+  data: z.record(z.string(), z.unknown()),
+});
+export type TimelineEntry = z.output<typeof TimelineEntry>;
+
+/** Errors: not_found, forbidden, invalid (prompts). The job is durably accepted when this answers; the same idempotency key of the same person gives the same job. */
+export const LaunchJob = command('launcher.job.launch', {
+  callers: ['gateway'],
+  input: z.object({
+    /** Id or name. */
+    jobTemplate: z.string().min(1).max(512),
+    idempotencyKey: IdempotencyKey,
+    prompts: LaunchPrompts.default({}),
+    launchType: z.enum(launchTypes).default('manual'),
+  }),
+  output: z.object({ jobId: Id, created: z.boolean() }),
+});
+/** Asks politely; `force` destroys the pod at once. Refused when the job is over. Needs `execute`, or to have launched it. */
+export const CancelJob = command('launcher.job.cancel', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, force: z.boolean().default(false) }),
+  output: z.object({ status: z.enum(jobStatuses) }),
+});
+export const GetJob = command('launcher.job.get', { callers: ['gateway'], input: z.object({ jobId: Id }), output: Job });
+/** Newest first. */
+export const ListJobs = command('launcher.job.list', {
+  callers: ['gateway'],
+  input: PageRequest.extend({ ids: z.array(Id).max(200).nullish(), status: z.array(z.enum(jobStatuses)).nullish(), jobTemplateId: Id.nullish() }),
+  output: pageOf(Job),
+});
+export const GetTimeline = command('launcher.job.timeline', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, afterVersion: z.number().int().min(0).default(0) }),
+  output: z.object({ entries: z.array(TimelineEntry) }),
+});
+export const jobCommands = [LaunchJob, CancelJob, GetJob, ListJobs, GetTimeline] as const;

@@ -1,0 +1,123 @@
+/** Ingest: the job record (docs/PROTOCOL.md part 1 writes it). Stream `record-<jobId>` holds its milestones; the events themselves lie in chunks. */
+import { z } from 'zod';
+import { command, Id } from './command.js';
+import { event } from './envelope.js';
+import { finalStatuses, JobPodStarted, JobRecordSealed, Reason } from './job.js';
+import { StoredObject, Variables } from './template.js';
+
+const jobId = z.object({ jobId: Id });
+export const RecordOpened = event('record.opened', 1, jobId.extend({ epoch: z.number().int() }));
+export const RecordAgentStarted = event('record.agent_started', 1, jobId.extend({ epoch: z.number().int(), agent: JobPodStarted.data.shape.agent }));
+/** Other bytes came for a counter that is committed: nothing was overwritten. */
+export const RecordIntegrityAlarm = event(
+  'record.integrity_alarm',
+  1,
+  jobId.extend({ epoch: z.number().int(), firstCounter: z.number().int(), committedHash: z.string(), receivedHash: z.string() }),
+);
+/** Complete (status said by the agent) or ended without a final message (status null). Nothing can be added after it. */
+export const RecordSealed = event('record.sealed', 1, jobId.extend(JobRecordSealed.data.omit({ jobId: true }).shape));
+export const recordEvents = { RecordOpened, RecordAgentStarted, RecordIntegrityAlarm, RecordSealed };
+
+/** What the pod is to run: none of it secret. */
+export const Payload = z.object({
+  project: StoredObject,
+  inventory: StoredObject,
+  playbook: z.string(),
+  arguments: z.array(z.string()),
+  environment: z.record(z.string(), z.string()),
+  extraVars: Variables,
+  timeoutSeconds: z.number().int(),
+});
+export type Payload = z.output<typeof Payload>;
+
+/** Prepares for the pod of this attempt. Idempotent; a higher epoch shuts out the one before. `bearerSha256`: hex. */
+export const OpenRecord = command('ingest.record.open', {
+  callers: ['launcher'],
+  input: z.object({ jobId: Id, epoch: z.number().int().min(1), organizationId: Id, bearerSha256: z.string(), payload: Payload }),
+  output: z.object({}),
+});
+/** The next answer to the pod says cancel. Idempotent. */
+export const CancelRecord = command('ingest.record.cancel', { callers: ['launcher'], input: jobId, output: z.object({}) });
+/**
+ * The pod is gone: seals what there is unless sealed already, and ends the pod's token. Idempotent. Answers with the seal.
+ */
+export const CloseRecord = command('ingest.record.close', {
+  callers: ['launcher'],
+  input: z.object({ jobId: Id, epoch: z.number().int(), reason: Reason.nullable() }),
+  output: z.object({ seal: RecordSealed.data }),
+});
+
+/** A job event: the agent's own JSON, plus what queries need at hand. */
+export const JobEvent = z.object({
+  counter: z.number().int(),
+  uuid: z.string(),
+  parentUuid: z.string().nullable(),
+  event: z.string(),
+  stdout: z.string(),
+  startLine: z.number().int(),
+  endLine: z.number().int(),
+  created: z.string().nullable(),
+  host: z.string().nullable(),
+  task: z.string().nullable(),
+  play: z.string().nullable(),
+  role: z.string().nullable(),
+  failed: z.boolean(),
+  changed: z.boolean(),
+  eventData: z.record(z.string(), z.unknown()),
+});
+export type JobEvent = z.output<typeof JobEvent>;
+
+export const JobEventFilter = z.object({
+  hosts: z.array(z.string()).max(100).nullish(),
+  events: z.array(z.string()).max(50).nullish(),
+  failedOnly: z.boolean().nullish(),
+  changedOnly: z.boolean().nullish(),
+});
+export type JobEventFilter = z.output<typeof JobEventFilter>;
+
+/** How a record ended: on the last batch of the live output. */
+export const RecordFinal = z.object({ count: z.number().int(), sha256: z.string(), status: z.enum(finalStatuses).nullable() });
+
+/**
+ * Events with a counter above `after`, in order, at most `limit` and about 400 KB. `lastCounter` is how far this page got (with a filter,
+ * further than its last event); `committedCounter` how far the record is. `final` once the record is sealed and this page reaches its end.
+ * Errors: not_found, forbidden.
+ */
+export const ListJobEvents = command('ingest.event.list', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, after: z.number().int().min(0).default(0), limit: z.number().int().min(1).max(1_000).default(200), filter: JobEventFilter.nullish() }),
+  output: z.object({
+    events: z.array(JobEvent),
+    lastCounter: z.number().int(),
+    committedCounter: z.number().int(),
+    final: RecordFinal.nullable(),
+  }),
+});
+/** Lines [startLine, endLine) of the output, ANSI as printed; at most 10,000 lines and about 400 KB at once: `endLine` says how far it got. */
+export const ReadStdout = command('ingest.stdout.read', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, startLine: z.number().int().min(0).default(0), endLine: z.number().int().nullish() }),
+  output: z.object({ text: z.string(), startLine: z.number().int(), endLine: z.number().int(), totalLines: z.number().int() }),
+});
+export const HostSummary = z.object({
+  host: z.string(),
+  ok: z.number().int(),
+  changed: z.number().int(),
+  failures: z.number().int(),
+  dark: z.number().int(),
+  skipped: z.number().int(),
+  rescued: z.number().int(),
+  ignored: z.number().int(),
+});
+export type HostSummary = z.output<typeof HostSummary>;
+/** Per host, counted as the job runs; by host name. */
+export const ListHostSummaries = command('ingest.host_summary.list', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, first: z.number().int().min(1).max(1_000).default(200), after: z.string().nullish() }),
+  output: z.object({ items: z.array(HostSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
+});
+export const recordCommands = [OpenRecord, CancelRecord, CloseRecord, ListJobEvents, ReadStdout, ListHostSummaries] as const;
+
+/** On `gantry.live.<jobId>`, core NATS, after each commit: only a hint, the events are read from ingest. */
+export const LiveHint = z.object({ jobId: Id, committedCounter: z.number().int(), sealed: z.boolean() });
+export type LiveHint = z.output<typeof LiveHint>;

@@ -1,0 +1,59 @@
+/** NATS subjects, streams and headers. Subjects are built here and nowhere else; docs/PROTOCOL.md part 2 is their table. */
+import type { CommandSpec, ServiceName } from './command.js';
+import { commands, eventsByService } from './catalogue.js';
+
+/** Where a command is sent: `gantry.cmd.<service>.<noun>.<verb>`. */
+export const commandSubject = (command: Pick<CommandSpec, 'name'>): string => `gantry.cmd.${command.name}`;
+
+/** Where an event is published: `gantry.evt.<noun>.<event>.<id>`; the id is the stream's, without its noun. */
+export const eventSubject = (type: string, stream: string): string => `gantry.evt.${type}.${stream.slice(stream.indexOf('-') + 1)}`;
+
+/** All events of one type, of every id. */
+export const eventSubjects = (type: string): string => `gantry.evt.${type}.*`;
+
+/** Live hints of a job: core NATS, lossy. */
+export const liveSubject = (jobId: string): string => `gantry.live.${jobId}`;
+
+/** What could not be handled, by the service that could not. */
+export const deadLetterSubject = (service: ServiceName): string => `gantry.dlq.${service}`;
+
+/** JetStream streams. */
+export const streamNames = { events: 'GANTRY_EVT', deadLetters: 'GANTRY_DLQ' } as const;
+
+/** Bucket of the object store: project archives and inventory snapshots by sha256. */
+export const OBJECT_BUCKET = 'GANTRY_OBJECTS';
+
+/** Header names; who writes and reads which stands in docs/PROTOCOL.md part 2. */
+export const headers = {
+  messageId: 'Nats-Msg-Id',
+  traceparent: 'traceparent',
+  eventType: 'Gantry-Event-Type',
+  eventVersion: 'Gantry-Event-Version',
+  correlationId: 'Gantry-Correlation-Id',
+  causationId: 'Gantry-Causation-Id',
+  assertion: 'Gantry-Assertion',
+  /** Milliseconds since the epoch: nobody waits for the answer after it. */
+  deadline: 'Gantry-Deadline',
+} as const;
+
+/** Who consumes whose events: noun prefixes by service. The gateway reads them for live views. */
+export const eventConsumers: Partial<Record<ServiceName, readonly string[]>> = {
+  launcher: ['record', 'grant'],
+  gateway: ['job'],
+};
+
+/** Which subjects a service's NATS user may publish and subscribe to. JetStream's own API subjects are added by the caller. */
+export const permissionsOf = (service: ServiceName): { publish: string[]; subscribe: string[] } => {
+  const nouns = service in eventsByService ? nounsOf(Object.values(eventsByService[service as keyof typeof eventsByService])) : [];
+  return {
+    publish: [
+      ...commands.filter((command) => command.callers.includes(service)).map(commandSubject),
+      ...nouns.map((noun) => `gantry.evt.${noun}.>`),
+      ...(service === 'ingest' ? ['gantry.live.*'] : []),
+      deadLetterSubject(service),
+    ],
+    subscribe: [`gantry.cmd.${service}.>`, ...(service === 'gateway' ? ['gantry.live.*'] : [])],
+  };
+};
+
+const nounsOf = (specs: readonly { type: string }[]): string[] => [...new Set(specs.map((spec) => spec.type.split('.')[0]!))];
