@@ -1,0 +1,212 @@
+/**
+ * The event log of one service: append with an expected version, read a stream, tail everything.
+ *
+ * Order. A row's `position` is drawn before its transaction commits, so a reader that goes by position alone steps over
+ * a transaction that commits late. Readers here go by (transaction id, position) and only below
+ * `pg_snapshot_xmin(pg_current_snapshot())`: every transaction below it has ended, so nothing can appear behind a
+ * reader. The price: any transaction that writes and stays open, anywhere in the same Postgres cluster, holds all
+ * tails back until it ends (docs/adr/0003). Transaction ids do not survive a dump and restore into another cluster.
+ */
+import { PlatformError } from '@gantry/contracts/errors';
+import type { Meta, NewEvent, StoredEvent } from '@gantry/contracts/envelope';
+import type pg from 'pg';
+import { checkpointOf, logStart, type Checkpoint } from './checkpoint.js';
+import { appendEvents } from './append.js';
+import { readRow, selectColumns, type LogRow } from './rows.js';
+import { fromPostgres, identifier, withTransaction, type Sql } from './sql.js';
+import { verifyChain, type ChainReport } from './verify.js';
+import { createWaker, type Waker } from './waker.js';
+
+/** What `append` may do besides appending. */
+export interface AppendOptions {
+  /** Runs in the appending transaction, after the events are in. When it throws, nothing is appended. */
+  inTransaction?: (sql: Sql, stored: StoredEvent[]) => Promise<void>;
+}
+
+/** How a tail waits. */
+export interface TailOptions {
+  /** Ends the tail without an error. */
+  signal?: AbortSignal;
+  /** Longest wait before looking again when nobody wakes it, in milliseconds; 200 when left out. */
+  pollMs?: number;
+  /** Events at most in one batch; 500 when left out. */
+  limit?: number;
+  /** Told of every `unavailable` that the tail rides out. */
+  onUnavailable?: (error: PlatformError) => void;
+}
+
+/** One service's log. Every method throws `unavailable` when Postgres cannot be reached. */
+export interface EventLog {
+  /** Postgres schema that holds the log. */
+  readonly schema: string;
+
+  /**
+   * Appends events to a stream, all or none, in a transaction of its own; wakes this object's tails.
+   * `expectedVersion` is the version of the stream's last event, 0 for a stream that does not exist yet; the database
+   * enforces it. An append whose answer was lost may be repeated as it was: when exactly these event ids already
+   * follow `expectedVersion`, what is stored is returned and `inTransaction` is not run again.
+   * Throws `conflict` with details {stream, expected, actual} (actual null where it could not be learnt), or {stream,
+   * reason: 'event_id'} when an event id is in use elsewhere; `invalid` for an empty batch or data that Postgres
+   * cannot hold (a NUL character).
+   */
+  append(
+    stream: string,
+    expectedVersion: number,
+    events: readonly NewEvent[],
+    meta: Meta,
+    options?: AppendOptions,
+  ): Promise<StoredEvent[]>;
+
+  /**
+   * The same inside the caller's transaction; call `wake` after its commit. After a `conflict` the transaction may be
+   * aborted: roll it back.
+   */
+  appendIn(
+    sql: Sql,
+    stream: string,
+    expectedVersion: number,
+    events: readonly NewEvent[],
+    meta: Meta,
+  ): Promise<StoredEvent[]>;
+
+  /** A stream's events in order, from version `fromVersion` (1 when left out) on; empty for a stream that is not there. */
+  readStream(stream: string, fromVersion?: number): Promise<StoredEvent[]>;
+
+  /** At most `limit` events after a checkpoint, in the log's order, none that a late commit could still precede. */
+  readAll(after: Checkpoint, limit: number): Promise<StoredEvent[]>;
+
+  /** The last event that `readAll` can reach now, as a checkpoint: a projection that stands here is caught up. */
+  last(): Promise<Checkpoint>;
+
+  /**
+   * Every event after a checkpoint, for ever, in batches of one or more, each event exactly once. Rides out a Postgres
+   * that is away (`onUnavailable`), throws on anything else. Ends when `signal` fires.
+   */
+  tail(after: Checkpoint, options?: TailOptions): AsyncIterable<StoredEvent[]>;
+
+  /** Makes the tails of this object look at once instead of at their next poll. */
+  wake(): void;
+
+  /** Recomputes a stream's hash chain. */
+  verifyStream(stream: string): Promise<ChainReport>;
+}
+
+/** What a log stands on. */
+export interface EventLogSettings {
+  pool: pg.Pool;
+  /** Postgres schema that holds `event_log`. */
+  schema: string;
+}
+
+const order = 'order by transaction_id, position';
+
+/** A log over a pool; holds no connection of its own and needs no closing. */
+export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => {
+  const table = `${identifier(schema)}.event_log`;
+  const waker = createWaker();
+
+  const select = async (where: string, params: unknown[]): Promise<StoredEvent[]> => {
+    const { rows } = await pool
+      .query<LogRow>(`select ${selectColumns} from ${table} ${where}`, params)
+      .catch(rethrow);
+    return rows.map(readRow);
+  };
+
+  const append: EventLog['append'] = async (stream, expectedVersion, events, meta, options = {}) => {
+    const attempt = (): Promise<StoredEvent[]> => {
+      const { inTransaction } = options;
+      if (!inTransaction)
+        return appendEvents(pool, table, stream, expectedVersion, events, meta).then(({ stored }) => stored);
+      return withTransaction(pool, async (sql) => {
+        const { stored, repeated } = await appendEvents(sql, table, stream, expectedVersion, events, meta);
+        if (!repeated) await inTransaction(sql, stored);
+        return stored;
+      });
+    };
+    // A race that only the unique key saw ends with the version unknown; the second look sees who won.
+    const stored = await attempt().catch((error: unknown) => {
+      if (error instanceof PlatformError && error.code === 'conflict' && error.details['actual'] === null)
+        return attempt();
+      throw error;
+    });
+    waker.wake();
+    return stored;
+  };
+
+  const readAll: EventLog['readAll'] = (after, limit) =>
+    select(
+      `where (transaction_id, position) > ($1::xid8, $2::bigint)
+         and transaction_id < pg_snapshot_xmin(pg_current_snapshot()) ${order} limit $3`,
+      [after.transactionId, after.position, limit],
+    );
+
+  return {
+    schema,
+    append,
+    appendIn: async (sql, stream, expectedVersion, events, meta) =>
+      (await appendEvents(sql, table, stream, expectedVersion, events, meta)).stored,
+    readStream: (stream, fromVersion = 1) =>
+      select('where stream = $1 and version >= $2 order by version', [stream, fromVersion]),
+    readAll,
+    last: async () => {
+      const { rows } = await pool
+        .query<{ transactionId: string; position: string }>(
+          `select transaction_id::text as "transactionId", position::text as position from ${table}
+           where transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+           order by transaction_id desc, position desc limit 1`,
+        )
+        .catch(rethrow);
+      return rows[0] ?? logStart;
+    },
+    tail: (after, options = {}) => tailFrom(readAll, waker.nextWake, after, options),
+    wake: waker.wake,
+    verifyStream: async (stream) => verifyChain(pool, table, stream),
+  };
+};
+
+const rethrow = (error: unknown): never => {
+  throw fromPostgres(error);
+};
+
+const longestBackoffMs = 5_000;
+const eagerMs = 5;
+
+async function* tailFrom(
+  readAll: EventLog['readAll'],
+  nextWake: Waker['nextWake'],
+  after: Checkpoint,
+  { signal, pollMs = 200, limit = 500, onUnavailable }: TailOptions,
+): AsyncGenerator<StoredEvent[]> {
+  let failures = 0;
+  // After news the next looks come quickly: an event that we were woken for stays hidden while any other transaction
+  // that began before it is open, which is usually for milliseconds.
+  let pauseMs = eagerMs;
+  while (!signal?.aborted) {
+    // Armed before the read: an append that commits while we read is not slept through.
+    const stopWaiting = new AbortController();
+    const waited = nextWake({
+      signal: signal ? AbortSignal.any([signal, stopWaiting.signal]) : stopWaiting.signal,
+      timeoutMs: Math.min(pauseMs, pollMs),
+    });
+    try {
+      const batch = await readAll(after, limit);
+      failures = 0;
+      const lastEvent = batch.at(-1);
+      if (lastEvent) {
+        if (signal?.aborted) return;
+        after = checkpointOf(lastEvent);
+        yield batch;
+        pauseMs = eagerMs;
+      } else {
+        pauseMs = (await waited) ? eagerMs : Math.min(pauseMs * 2, pollMs);
+      }
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'unavailable') throw error;
+      onUnavailable?.(error);
+      failures += 1;
+      await nextWake({ signal, timeoutMs: Math.min(pollMs * 2 ** failures, longestBackoffMs) });
+    } finally {
+      stopWaiting.abort();
+    }
+  }
+}
