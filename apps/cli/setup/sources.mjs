@@ -1,0 +1,64 @@
+/**
+ * Where this machine gets its Debian packages from. Mirrors are read from its own apt configuration at run time,
+ * so that proxies, local mirrors and keys serve us as they serve the machine; no mirror is named here.
+ */
+import { existsSync } from 'node:fs';
+import { output } from './system.mjs';
+
+/** The Debian release whose packages the local EE is made of, and whose nats-server is new enough. */
+export const SUITE = 'trixie';
+
+/** Debian's keys where the package debian-archive-keyring puts them. */
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/**
+ * @typedef {object} Mirrors
+ * @property {string} main       base address of the archive
+ * @property {string} [security] base address of the security archive
+ */
+
+/** The fields asked of `apt-get indextargets`, in this order, separated by bars. */
+const FORMAT = '$(SITE)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)';
+
+/**
+ * Find the archive and the security archive of a Debian release among what apt is configured with.
+ * @param {string} targets  what `apt-get indextargets` printed in the FORMAT above
+ * @param {string} codename the machine's own release
+ * @returns {Mirrors | undefined} undefined: no Debian archive in the configuration
+ */
+export function mirrorsFrom(targets, codename) {
+  const rows = targets
+    .split('\n')
+    .map((line) => line.trim().split('|'))
+    .filter((row) => row.length === 5 && row[3] === 'main');
+  // The origin is only known once the lists were fetched; without it the release's name has to do.
+  const debian = rows.some((row) => row[4] === 'Debian') ? rows.filter((row) => row[4] === 'Debian') : rows;
+  const site = (/** @type {(release: string) => boolean} */ fits) =>
+    debian.find((row) => (fits(row[1]) || fits(row[2])) && /^https?:/.test(row[0]))?.[0].replace(/\/+$/, '');
+  const main = site((release) => release === codename);
+  if (!main) return undefined;
+  return { main, security: site((release) => release === `${codename}-security`) };
+}
+
+/**
+ * The Debian mirrors of this machine; undefined on anything but a Debian with apt.
+ * @param {import('./system.mjs').Distro} distro
+ */
+export function debianMirrors(distro) {
+  if (distro.id !== 'debian' || !distro.codename) return undefined;
+  const targets = output('apt-get', ['indextargets', '--format', FORMAT, 'Created-By: Packages']);
+  return targets ? mirrorsFrom(targets, distro.codename) : undefined;
+}
+
+/**
+ * The text of a sources.list for another release from the same mirrors, security updates included.
+ * @param {Mirrors} mirrors
+ * @param {string} [suite]
+ * @param {string} [keyring] the keys that must have signed it, where the machine has them
+ */
+export function sourcesList(mirrors, suite = SUITE, keyring = existsSync(KEYRING) ? KEYRING : undefined) {
+  const option = keyring ? ` [signed-by=${keyring}]` : '';
+  const lines = [`deb${option} ${mirrors.main} ${suite} main`, `deb${option} ${mirrors.main} ${suite}-updates main`];
+  if (mirrors.security) lines.push(`deb${option} ${mirrors.security} ${suite}-security main`);
+  return `${lines.join('\n')}\n`;
+}
