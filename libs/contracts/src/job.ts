@@ -120,6 +120,8 @@ export const jobEvents = {
 /** A job, as queries give it. */
 export const Job = z.object({
   id: Id,
+  /** How many events of its stream this shows. */
+  version: z.number().int(),
   name: z.string(),
   organizationId: Id,
   jobTemplateId: Id,

@@ -52,7 +52,7 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
       ...(service === 'ingest' ? ['gantry.live.*'] : []),
       deadLetterSubject(service),
     ],
-    subscribe: [`gantry.cmd.${service}.>`, ...(service === 'gateway' ? ['gantry.live.*'] : [])],
+    subscribe: [`gantry.cmd.${service}.>`, ...(service === 'gateway' ? ['gantry.live.*', 'gantry.evt.job.>'] : [])],
   };
 };
 
