@@ -98,7 +98,8 @@ export interface EventLogSettings {
   schema: string;
 }
 
-const order = 'order by transaction_id, position';
+// Qualified: a bare name would mean the output column, which is text and sorts as such.
+const order = 'order by entry.transaction_id, entry.position';
 
 /** A log over a pool; holds no connection of its own and needs no closing. */
 export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => {
@@ -107,7 +108,7 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
 
   const select = async (where: string, params: unknown[]): Promise<StoredEvent[]> => {
     const { rows } = await pool
-      .query<LogRow>(`select ${selectColumns} from ${table} ${where}`, params)
+      .query<LogRow>(`select ${selectColumns} from ${table} as entry ${where}`, params)
       .catch(rethrow);
     return rows.map(readRow);
   };
@@ -151,9 +152,9 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
     last: async () => {
       const { rows } = await pool
         .query<{ transactionId: string; position: string }>(
-          `select transaction_id::text as "transactionId", position::text as position from ${table}
+          `select transaction_id::text as "transactionId", position::text as position from ${table} as entry
            where transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-           order by transaction_id desc, position desc limit 1`,
+           order by entry.transaction_id desc, entry.position desc limit 1`,
         )
         .catch(rethrow);
       return rows[0] ?? logStart;

@@ -24,7 +24,8 @@ export const eventually = async <T>(
     let failure: unknown;
     try {
       seen = await look();
-      if (seen !== false && seen !== null && seen !== undefined) return seen as Exclude<T, false | null | undefined>;
+      if (seen !== false && seen !== null && seen !== undefined)
+        return seen as Exclude<T, false | null | undefined>;
     } catch (error) {
       failure = error;
     }

@@ -40,7 +40,10 @@ export const givenFor =
   (events: readonly Event[]): History<State, Command, Event> => {
     const { initial, decide, evolve } = decider;
     const fold = (more: readonly Event[]): State =>
-      [...events, ...more].reduce(evolve, typeof initial === 'function' ? (initial as () => State)() : initial);
+      [...events, ...more].reduce(
+        evolve,
+        typeof initial === 'function' ? (initial as () => State)() : initial,
+      );
     return {
       state: () => fold([]),
       when: (command) => {

@@ -58,7 +58,16 @@ export const startGuarded = (settings: GuardedProcess): { pid: number; stop: () 
   const { command, ownerPid, directory, stopSignal, runAs, environment } = settings;
   const child = spawn(
     '/bin/sh',
-    ['-c', guard, 'gantry-test-guard', String(ownerPid), processBirth(ownerPid), directory, stopSignal, ...command],
+    [
+      '-c',
+      guard,
+      'gantry-test-guard',
+      String(ownerPid),
+      processBirth(ownerPid),
+      directory,
+      stopSignal,
+      ...command,
+    ],
     { stdio: 'ignore', detached: true, cwd: '/', env: { ...process.env, ...environment }, ...runAs },
   );
   const done = new Promise<void>((resolve) => {

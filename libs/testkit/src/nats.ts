@@ -1,6 +1,14 @@
 /** A real nats-server with JetStream for tests; it ends with its worker, however that ends. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,7 +53,12 @@ jetstream { store_dir: "${join(directory, 'jetstream')}" }
 ${config}
 `,
   );
-  const { stop } = startGuarded({ command: [program, '-c', file], ownerPid: process.pid, directory, stopSignal: 'TERM' });
+  const { stop } = startGuarded({
+    command: [program, '-c', file],
+    ownerPid: process.pid,
+    directory,
+    stopSignal: 'TERM',
+  });
   const state = await eventually(
     () => {
       if (existsSync(join(directory, 'exited'))) return { url: null };
@@ -77,7 +90,10 @@ const readPorts = (directory: string): string | null => {
 export const findNatsServer = async (): Promise<string> => {
   const given = process.env['GANTRY_TEST_NATS_SERVER'];
   if (given) return given;
-  const candidates = [...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server')), ...homes()];
+  const candidates = [
+    ...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server')),
+    ...homes(),
+  ];
   const seen: string[] = [];
   for (const program of candidates) {
     const version = await versionOf(program);

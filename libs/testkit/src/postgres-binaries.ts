@@ -21,7 +21,8 @@ export const runAs = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : u
 export const findPostgres = async (scratch: string): Promise<PostgresBinaries> => {
   const native = packageFolder();
   if (native) {
-    if (makeLinks(native) && (await runs(binariesIn(join(native, 'bin'))))) return binariesIn(join(native, 'bin'));
+    if (makeLinks(native) && (await runs(binariesIn(join(native, 'bin')))))
+      return binariesIn(join(native, 'bin'));
     const copy = join(scratch, 'native');
     cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
     makeLinks(copy);
@@ -36,7 +37,10 @@ export const findPostgres = async (scratch: string): Promise<PostgresBinaries> =
   );
 };
 
-const binariesIn = (folder: string): PostgresBinaries => ({ initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') });
+const binariesIn = (folder: string): PostgresBinaries => ({
+  initdb: join(folder, 'initdb'),
+  postgres: join(folder, 'postgres'),
+});
 
 const packageFolder = (): string | null => {
   try {
@@ -50,7 +54,10 @@ const packageFolder = (): string | null => {
 /** npm packs no symbolic links: the package lists them, and its install script, which may not have run, makes them. */
 const makeLinks = (native: string): boolean => {
   try {
-    const list = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
+    const list = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
+      source: string;
+      target: string;
+    }[];
     for (const { source, target } of list) {
       const [from, to] = [resolve(native, '..', target), resolve(native, '..', source)];
       if (!existsSync(from)) symlinkSync(relative(dirname(from), to), from);
@@ -86,5 +93,7 @@ export const runProgram = (program: string, args: readonly string[], cwd = '/'):
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('error', fail);
-    child.once('close', (code) => (code === 0 ? done(output) : fail(new Error(`${program} ended with ${code}: ${output.slice(-2_000)}`))));
+    child.once('close', (code) =>
+      code === 0 ? done(output) : fail(new Error(`${program} ended with ${code}: ${output.slice(-2_000)}`)),
+    );
   });

@@ -4,7 +4,16 @@
  * With GANTRY_TEST_POSTGRES_URL (a superuser's URL) that server is used instead and left running.
  */
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -58,7 +67,10 @@ export const freshDatabaseOn = async (serverUrl: string): Promise<FreshDatabase>
     drop: () =>
       asAdmin(serverUrl, async (admin) => {
         await admin.query(`drop database if exists ${name} with (force)`);
-        const { rows } = await admin.query<{ rolname: string }>(`select rolname from pg_roles where starts_with(rolname, $1)`, [`${name}_`]);
+        const { rows } = await admin.query<{ rolname: string }>(
+          `select rolname from pg_roles where starts_with(rolname, $1)`,
+          [`${name}_`],
+        );
         for (const { rolname } of rows) await admin.query(`drop role ${pg.escapeIdentifier(rolname)}`);
       }),
   };
@@ -89,7 +101,11 @@ const sharedServer = async (): Promise<string> => {
         if (existsSync(failed)) return { url: null, reason: readFileSync(failed, 'utf8') };
         return null;
       },
-      { timeoutMs: 90_000, intervalMs: 50, what: `the run's Postgres, being started by another worker in ${directory}` },
+      {
+        timeoutMs: 90_000,
+        intervalMs: 50,
+        what: `the run's Postgres, being started by another worker in ${directory}`,
+      },
     ).then(({ url, reason }) => {
       if (url === null) throw new Error(reason);
       return url;
@@ -121,7 +137,18 @@ const launch = async (directory: string, ownerPid: number): Promise<PostgresServ
   if (runAs) chownSync(passwordFile, runAs.uid, runAs.gid);
   await runProgram(
     binaries.initdb,
-    ['-D', data, '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '--locale=C', '--no-sync'],
+    [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ],
     directory,
   );
   rmSync(passwordFile);
