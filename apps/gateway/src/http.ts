@@ -1,0 +1,108 @@
+/** The gateway's HTTP: GraphQL at /graphql, the page everywhere else. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Server } from 'node:http';
+import { ApolloServer } from '@apollo/server';
+import { expressMiddleware } from '@as-integrations/express5';
+import { ApolloArmor } from '@escape.tech/graphql-armor';
+import { errorTreatments, toWire } from '@gantry/contracts/errors';
+import type { ServiceKit } from '@gantry/service/kit';
+import express, { type Application, type NextFunction, type Request, type Response } from 'express';
+import type { GatewayConfig } from './config.js';
+import { createContext, type GraphqlContext } from './context.js';
+import { formatError } from './errors.js';
+import { createLiveFeed } from './live-feed.js';
+import { createSchema } from './schema.js';
+import { bearerOf, createSessions } from './session.js';
+import { serveSubscriptions } from './websocket.js';
+
+/** What a document may ask for at most: enough for every page we know, little enough to be harmless. */
+const armor = () =>
+  new ApolloArmor({
+    maxDepth: { enabled: true, n: 12 },
+    maxAliases: { enabled: true, n: 60 },
+    maxDirectives: { enabled: true, n: 20 },
+    maxTokens: { enabled: true, n: 4_000 },
+    costLimit: { enabled: false },
+    blockFieldSuggestion: { enabled: false },
+  }).protect();
+
+/** Mounts everything on Nest's express and server. */
+export const mountGateway = async (kit: ServiceKit, config: GatewayConfig, app: Application, server: Server): Promise<void> => {
+  const schema = createSchema();
+  const deps = { kit, sessions: createSessions(kit), live: createLiveFeed(kit) };
+  const format = formatError(kit.logger);
+  const limits = armor();
+  const apollo = new ApolloServer<GraphqlContext>({
+    schema,
+    formatError: format,
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    allowBatchedHttpRequests: false,
+    stopOnTerminationSignals: false,
+    plugins: limits.plugins,
+    validationRules: limits.validationRules,
+  });
+  await apollo.start();
+  app.disable('x-powered-by');
+  app.use(securityHeaders);
+  app.use('/graphql', express.json({ limit: `${config.maxBodyMib}mb` }), authenticate(deps), expressMiddleware(apollo, { context: async ({ req }) => (req as WithContext).gantry }));
+  app.use('/graphql', onError);
+  if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
+  const stopSubscriptions = serveSubscriptions({
+    server,
+    path: '/graphql',
+    schema,
+    validationRules: limits.validationRules,
+    createContext: (token) => createContext(deps, token),
+    formatError: format,
+  });
+  kit.onStop(async () => {
+    await stopSubscriptions();
+    await apollo.stop();
+  });
+};
+
+type WithContext = Request & { gantry: GraphqlContext };
+
+/** Nobody gets past here without a good token; the answer is GraphQL's form of an error. */
+const authenticate = (deps: Parameters<typeof createContext>[0]) => (req: Request, _res: Response, next: NextFunction) => {
+  createContext(deps, bearerOf(req.headers.authorization)).then((context) => {
+    (req as WithContext).gantry = context;
+    next();
+  }, next);
+};
+
+const onError = (error: unknown, _req: Request, res: Response, next: NextFunction) => {
+  if (res.headersSent) return next(error);
+  const http = error as { status?: number; type?: string };
+  const wire =
+    http.type === 'entity.too.large'
+      ? { code: 'invalid' as const, message: 'The request is too large.' }
+      : http.type === 'entity.parse.failed'
+        ? { code: 'invalid' as const, message: 'The request is not JSON.' }
+        : toWire(error);
+  const { http: status, graphql } = errorTreatments[wire.code];
+  res.status(status).json({ errors: [{ message: wire.message, extensions: { code: graphql } }] });
+};
+
+/** The page is all our own: nothing from elsewhere runs in it, and no other site may frame it. */
+const securityHeaders = (_req: Request, res: Response, next: NextFunction) => {
+  res.setHeader(
+    'Content-Security-Policy',
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+  );
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Referrer-Policy', 'no-referrer');
+  next();
+};
+
+/** Files as they are; any other path that a browser asks for is the page, which finds its way by the path. */
+const servePage = (app: Application, webDir: string) => {
+  app.use('/assets', express.static(join(webDir, 'assets'), { immutable: true, maxAge: '1y', fallthrough: false }));
+  app.use(express.static(webDir, { index: false, maxAge: 0 }));
+  app.use((req, res, next) => {
+    if (req.method !== 'GET' || !req.accepts('html') || /^\/(graphql|healthz|readyz)\b/.test(req.path)) return next();
+    res.sendFile(join(webDir, 'index.html'), { headers: { 'Cache-Control': 'no-cache' } });
+  });
+};

@@ -1,0 +1,127 @@
+import { errorTreatments, isPlatformError } from '@gantry/contracts/errors';
+import {
+  CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs, type Job, type JobStatus, type TimelineEntry,
+} from '@gantry/contracts/job';
+import { ListHostSummaries, ListJobEvents, ReadStdout, type JobEventFilter } from '@gantry/contracts/record';
+import type { LaunchPrompts } from '@gantry/contracts/template';
+import { connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
+import type { GraphqlContext } from './context.js';
+import { allJobStatus, jobOutput, jobStatus } from './job-feed.js';
+import { summaryOf } from './timeline.js';
+
+type Context = GraphqlContext;
+interface LaunchInput extends Omit<LaunchPrompts, 'jobType'> {
+  jobTemplate: string;
+  idempotencyKey: string;
+  jobType?: string | null;
+}
+
+/** Refusals that a client handles become a member of the result union; the rest stays an error. */
+const refusal =
+  (typename: string) =>
+  (error: unknown): object => {
+    if (isPlatformError(error) && ['invalid', 'refused', 'forbidden', 'not_found'].includes(error.code)) {
+      return { __typename: typename, code: errorTreatments[error.code].graphql, message: error.message };
+    }
+    throw error;
+  };
+
+/** What is not there, or not to be seen, is null. */
+const orNull = (error: unknown): null => {
+  if (isPlatformError(error) && (error.code === 'not_found' || error.code === 'forbidden')) return null;
+  throw error;
+};
+
+/** A job without a record yet has read nothing. */
+const orElse =
+  <T>(empty: T) =>
+  (error: unknown): T => {
+    if (isPlatformError(error) && error.code === 'not_found') return empty;
+    throw error;
+  };
+
+const launch = async ({ call }: Context, input: LaunchInput): Promise<object> => {
+  const { jobTemplate, idempotencyKey, jobType, ...prompts } = input;
+  const { jobId, created } = await call(LaunchJob, {
+    jobTemplate,
+    idempotencyKey,
+    prompts: { ...prompts, jobType: jobType ? fromEnum<'run' | 'check'>(jobType) : null },
+  });
+  return { __typename: 'LaunchedJob', created, job: await call(GetJob, { jobId }) };
+};
+
+/** Jobs: launch, cancel, look, watch. */
+export const jobResolvers = {
+  Query: {
+    jobs: async (_: unknown, args: { first?: number; after?: string; status?: string[]; jobTemplateId?: string }, { call }: Context) =>
+      connectionOf(
+        await call(ListJobs, {
+          ...pageOf(args),
+          status: args.status?.map((status) => fromEnum<JobStatus>(status)),
+          jobTemplateId: args.jobTemplateId,
+        }),
+      ),
+    job: (_: unknown, { id }: { id: string }, { call }: Context) => call(GetJob, { jobId: id }).catch(orNull),
+  },
+  Mutation: {
+    launchJob: (_: unknown, { input }: { input: LaunchInput }, context: Context) => launch(context, input).catch(refusal('LaunchRefused')),
+    cancelJob: async (_: unknown, { id, force }: { id: string; force: boolean }, { call }: Context) =>
+      call(CancelJob, { jobId: id, force })
+        .then(async () => ({ __typename: 'CanceledJob', job: await call(GetJob, { jobId: id }) }))
+        .catch(refusal('CancelRefused')),
+  },
+  Subscription: {
+    jobOutput: {
+      subscribe: (_: unknown, args: { jobId: string; after: number; filter?: JobEventFilter }, context: Context) => jobOutput(context, args),
+      resolve: (batch: object) => batch,
+    },
+    jobStatus: {
+      subscribe: (_: unknown, { jobId }: { jobId?: string | null }, context: Context) =>
+        jobId ? jobStatus(context, jobId) : allJobStatus(context),
+      resolve: (job: object) => job,
+    },
+  },
+  Job: {
+    status: (job: Job) => toEnum(job.status),
+    launchType: (job: Job) => toEnum(job.launchType),
+    launchedBy: (job: Job) => job.launchedBy.username,
+    elapsedSeconds: (job: Job) =>
+      job.startedAt ? (Date.parse(job.finishedAt ?? new Date().toISOString()) - Date.parse(job.startedAt)) / 1_000 : null,
+    organization: (job: Job, _: unknown, { load }: Context) => load.organization.load(job.organizationId),
+    jobTemplate: (job: Job, _: unknown, { load }: Context) => load.jobTemplate.load(job.jobTemplateId),
+    jobTemplateVersion: (job: Job) => job.snapshot.jobTemplateVersion,
+    playbook: (job: Job) => job.snapshot.playbook,
+    jobType: (job: Job) => toEnum(job.snapshot.jobType),
+    limit: (job: Job) => job.snapshot.limit,
+    extraVars: (job: Job) => job.snapshot.extraVars,
+    timeline: async (job: Job, { after }: { after: number }, { call }: Context) =>
+      (await call(GetTimeline, { jobId: job.id, afterVersion: after })).entries,
+    hostSummaries: async (job: Job, args: { first: number; after?: string }, { call }: Context) => {
+      const page = await call(ListHostSummaries, { jobId: job.id, first: args.first, after: args.after }).catch(
+        orElse({ items: [], hasNextPage: false, totalCount: 0 }),
+      );
+      return {
+        nodes: page.items,
+        pageInfo: { hasNextPage: page.hasNextPage, endCursor: page.items.at(-1)?.host ?? null },
+        totalCount: page.totalCount,
+      };
+    },
+    events: async (job: Job, args: { first: number; after: number; filter?: JobEventFilter }, { call }: Context) => {
+      const page = await call(ListJobEvents, { jobId: job.id, after: args.after, limit: args.first, filter: args.filter }).catch(
+        orElse({ events: [], lastCounter: args.after, committedCounter: 0, final: null }),
+      );
+      return { ...page, nodes: page.events, hasNextPage: page.lastCounter < page.committedCounter };
+    },
+    stdout: (job: Job, args: { startLine: number; endLine?: number | null }, { call }: Context) =>
+      call(ReadStdout, { jobId: job.id, startLine: args.startLine, endLine: args.endLine }).catch(
+        orElse({ text: '', startLine: 0, endLine: 0, totalLines: 0 }),
+      ),
+  },
+  PinnedProject: { archiveSha256: (project: { archive: { sha256: string } }) => project.archive.sha256 },
+  PinnedInventory: { sha256: (inventory: { object: { sha256: string } }) => inventory.object.sha256 },
+  RecordFinal: { status: (final: { status: string | null }) => (final.status ? toEnum(final.status) : null) },
+  TimelineEntry: {
+    actor: (entry: TimelineEntry) => entry.actor.name,
+    summary: (entry: TimelineEntry) => summaryOf(entry),
+  },
+};

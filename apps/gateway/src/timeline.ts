@@ -1,0 +1,47 @@
+/** The events of a job's life, told to people in one line each. */
+import { jobEvents, type TimelineEntry } from '@gantry/contracts/job';
+import { parseEvent } from '@gantry/contracts/envelope';
+
+const short = (hash: string) => hash.replace(/^sha256:/, '').slice(0, 12);
+const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
+const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** One line about an entry; an event that this build does not know is told by its name. */
+export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string => {
+  const event = parseEvent(jobEvents, { type: entry.type, version: 1, data: entry.data });
+  if (!event) return entry.type;
+  switch (event.type) {
+    case 'job.requested':
+      return `Launched from ${event.data.snapshot.name} (version ${event.data.snapshot.jobTemplateVersion}) by ${event.data.launchedBy.username}`;
+    case 'job.pinned':
+      return `Pinned: image ${event.data.image.image}${event.data.image.digest ? ` at ${short(event.data.image.digest)}` : ''}, project at ${short(event.data.project.commit)}, inventory of ${plural(event.data.inventory.totalHosts, 'host')}`;
+    case 'job.queued':
+      return `Waits: ${event.data.reason.message}`;
+    case 'job.dispatched':
+      return `Its turn has come (attempt ${event.data.epoch}, instance group ${event.data.instanceGroup})`;
+    case 'job.image_pull_started':
+      return `Pulling ${event.data.image}`;
+    case 'job.image_pulled':
+      return `Pulled ${event.data.image} (${short(event.data.digest)}) in ${seconds(event.data.durationMilliseconds)}`;
+    case 'job.image_cached':
+      return `Image ${event.data.image} is there (${short(event.data.digest)})`;
+    case 'job.pod_created':
+      return `Pod ${event.data.pod} made`;
+    case 'job.pod_started':
+      return `Agent ${event.data.agent.version} speaks from the pod (ansible-core ${event.data.agent.ansibleCore ?? 'unknown'})`;
+    case 'job.credentials_redeemed':
+      return 'Credentials handed to the pod, once, sealed to its key';
+    case 'job.credential_alarm':
+      return `ALARM: somebody else tried to get this job's credentials (${event.data.reason})`;
+    case 'job.pod_problem':
+      return event.data.reason.message;
+    case 'job.cancel_requested':
+      return `${event.data.by.username} asked it to end${event.data.force ? ' at once' : ''}`;
+    case 'job.record_sealed':
+      return `Record sealed: ${plural(event.data.lastCounter, 'event')}, ${plural(event.data.lastLine, 'line')}, ${short(event.data.sha256)}`;
+    case 'job.pod_destroyed':
+      return `Pod ${event.data.pod} destroyed`;
+    case 'job.finished':
+      return `Finished: ${event.data.status} after ${seconds(event.data.durationMilliseconds)}${event.data.reason ? `. ${event.data.reason.message}` : ''}`;
+  }
+};
