@@ -1,0 +1,73 @@
+/** The one way to reach NATS: for ever reconnecting, with an inbox of its own, and errors as ours. */
+import { readFile } from 'node:fs/promises';
+import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
+import { connect, errors, nkeyAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+
+/** How to connect. */
+export interface ConnectSettings {
+  /** `nats://host:port`, several separated by commas. */
+  url: string;
+  /** File with the nkey seed (`SU...`) of the user; none for a server without authorization. */
+  seedFile?: string;
+  /** Shown in the server's connection list. */
+  name: string;
+  /** Makes the inbox prefix `_INBOX.<service>`: what the server's permissions allow. `name` when left out. */
+  service?: string;
+  /** Wait for a server that is not there yet, for ever (true), or throw `unavailable` at once (false, the default). */
+  waitForServer?: boolean;
+}
+
+export type { NatsConnection };
+
+/** Between two attempts to reach the server again. */
+export const RECONNECT_MILLISECONDS = 250;
+
+/** Inboxes of a service: replies to it, and to nobody else, arrive here. */
+export const inboxPrefix = (service: string): string => `_INBOX.${service}`;
+
+/**
+ * Connects and stays connected: reconnects every 250 ms for ever.
+ * Throws `unavailable` when no server answers, `unauthenticated` when it refuses the key, `invalid` when the seed file cannot be read.
+ */
+export const connectNats = async (settings: ConnectSettings): Promise<NatsConnection> => {
+  const seed = settings.seedFile === undefined ? undefined : await readSeed(settings.seedFile);
+  try {
+    return await connect({
+      servers: settings.url.split(',').map((server) => server.trim()),
+      name: settings.name,
+      inboxPrefix: inboxPrefix(settings.service ?? settings.name),
+      reconnectTimeWait: RECONNECT_MILLISECONDS,
+      reconnectJitter: 100,
+      maxReconnectAttempts: -1,
+      waitOnFirstConnect: settings.waitForServer ?? false,
+      // A server that was restarted with other keys for a moment must not end us.
+      ignoreAuthErrorAbort: true,
+      pingInterval: 10_000,
+      authenticator: seed && nkeyAuthenticator(seed),
+    });
+  } catch (error) {
+    throw fromNats(error, `connect to NATS at ${settings.url}`);
+  }
+};
+
+const readSeed = async (file: string): Promise<Uint8Array> => {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new PlatformError('invalid', `The NATS key ${file} cannot be read: make it with ./gantry up, or name another file.`, { cause });
+  });
+  return new TextEncoder().encode(text.trim());
+};
+
+/** Any error of the NATS client as ours: no permission `forbidden`, bad key `unauthenticated`, nobody there or too slow `unavailable`. `doing` ends the sentence "cannot ...". */
+export const fromNats = (error: unknown, doing: string): PlatformError => {
+  if (isPlatformError(error)) return error;
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof errors.PermissionViolationError) {
+      return new PlatformError('forbidden', `NATS does not allow this service to ${doing} (${cause.operation} ${cause.subject}).`, { cause: error });
+    }
+    if (cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError) {
+      return new PlatformError('unauthenticated', `NATS refuses this service's key: cannot ${doing}.`, { cause: error });
+    }
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PlatformError('unavailable', `Cannot ${doing}: ${reason}`, { cause: error });
+};
