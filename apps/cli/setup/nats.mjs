@@ -53,7 +53,7 @@ export async function fetchNatsServer({ home, log, distro }) {
     if (!own && mirrors) {
       writeFileSync(join(folder, 'sources.list'), sourcesList(mirrors));
       options.push('-o', `Dir::Etc::sourcelist=${folder}/sources.list`, '-o', 'Dir::Etc::sourceparts=-');
-      options.push('-o', 'Dir::Etc::preferencesparts=-', '-o', 'Dir::Etc::preferences=-', '-o', `APT::Default-Release=${SUITE}`);
+      options.push('-o', 'Dir::Etc::preferencesparts=/dev/null', '-o', 'Dir::Etc::preferences=/dev/null', '-o', `APT::Default-Release=${SUITE}`);
     }
     await run('apt-get', [...options, 'update'], { log });
     await run('apt-get', [...options, 'download', 'nats-server'], { log, cwd: folder });

@@ -1,0 +1,176 @@
+/** The local Execution Environment image, and the image of the SSH host the tests manage: built when their recipe changed. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { run, SetupError } from './run.mjs';
+import { debianMirrors, SUITE, sourcesList } from './sources.mjs';
+import { output, which } from './system.mjs';
+
+/** The image the seed registers as the local EE. The tag is the recipe's version: raise it with the packages' meaning. */
+export const EE_IMAGE = 'localhost/gantry-ee:24.11';
+
+/** The image of the host that tests manage over SSH. */
+export const SSHD_IMAGE = 'localhost/gantry-test-sshd:latest';
+
+/** The label that carries the hash of the recipe an image was built from. */
+export const RECIPE_LABEL = 'dev.gantry.recipe';
+
+/**
+ * The hash of every file in a folder: names and contents.
+ * @param {string} folder
+ * @param {string[]} [skip] names at the top that do not count
+ */
+export function recipeOf(folder, skip = []) {
+  const hash = createHash('sha256');
+  const walk = (/** @type {string} */ path) => {
+    for (const name of readdirSync(path).sort()) {
+      if (path === folder && skip.includes(name)) continue;
+      const file = join(path, name);
+      if (statSync(file).isDirectory()) walk(file);
+      else hash.update(`${relative(folder, file)}\0`).update(readFileSync(file)).update('\0');
+    }
+  };
+  walk(folder);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * What the engine's own store says about an image.
+ * @param {{ command: string, env: Record<string, string> }} engine
+ * @param {string} image
+ * @returns {{ id: string, recipe: string } | undefined} undefined: it is not there
+ */
+export function imageOf(engine, image) {
+  const format = `{{.Id}} {{index .Config.Labels "${RECIPE_LABEL}"}}`;
+  const text = output(engine.command, ['image', 'inspect', '--format', format, image], { env: { ...process.env, ...engine.env } });
+  if (!text) return undefined;
+  const [id, recipe] = text.split(' ');
+  return { id, recipe };
+}
+
+/**
+ * Settings of the machine's apt that the build must follow: its proxy, and whether an archive may be out of date
+ * (machines that work from a frozen mirror say so).
+ * @returns {{ env: Record<string, string>, lines: string[] }}
+ */
+function aptSettings() {
+  const dump = output('apt-config', ['dump']) ?? '';
+  const value = (/** @type {string} */ key) => new RegExp(`^${key} "(.+)";$`, 'm').exec(dump)?.[1];
+  /** @type {Record<string, string>} */
+  const env = {};
+  // The proxy goes into the environment only: it may hold a password, and the image must not.
+  for (const scheme of ['http', 'https']) {
+    const proxy = value(`Acquire::${scheme}::Proxy`);
+    if (proxy && proxy !== 'DIRECT') env[`${scheme}_proxy`] = proxy;
+  }
+  const lines = ['Acquire::Languages "none";'];
+  for (const key of ['Acquire::Check-Valid-Until', 'Acquire::Check-Date']) {
+    if (value(key)) lines.push(`${key} "${value(key)}";`);
+  }
+  return { env, lines };
+}
+
+/**
+ * @typedef {object} BuildContext
+ * @property {{ command: string, env: Record<string, string> }} engine
+ * @property {string} root    the checkout
+ * @property {import('./system.mjs').Distro} distro
+ * @property {string} log
+ * @property {(line: string) => void} [detail]
+ */
+
+/** The phases of mmdebstrap's output, in words for the terminal. */
+const PHASES = [
+  [/running apt-get update/, 'reading package lists'],
+  [/downloading packages/, 'downloading'],
+  [/extracting archives/, 'unpacking the base'],
+  [/installing essential/, 'installing the base'],
+  [/installing remaining/, 'installing ansible'],
+  [/creating tarball/, 'packing'],
+  [/importing/, 'importing into the engine'],
+];
+
+/**
+ * Build the local EE unless the store has it, built from the recipe as it is now.
+ * @param {BuildContext} context
+ * @returns {Promise<boolean>} was it built?
+ */
+export async function buildEe({ engine, root, distro, log, detail }) {
+  const folder = join(root, 'infra', 'ee');
+  const recipe = recipeOf(folder, ['sshd', 'README.md']);
+  const before = imageOf(engine, EE_IMAGE);
+  if (before?.recipe === recipe) return false;
+  const mirrors = debianMirrors(distro);
+  if (mirrors && which('mmdebstrap')) {
+    const work = mkdtempSync(join(tmpdir(), 'gantry-ee-'));
+    const apt = aptSettings();
+    try {
+      writeFileSync(join(work, 'sources.list'), sourcesList(mirrors));
+      writeFileSync(join(work, 'apt.conf'), `${apt.lines.join('\n')}\n`);
+      const env = { ...apt.env, ...engine.env, ENGINE: engine.command, LABEL: `${RECIPE_LABEL}=${recipe}`, SUITE, WORK: work };
+      const onLine = (/** @type {string} */ line) => {
+        const phase = PHASES.find(([pattern]) => line.startsWith('I: ') && /** @type {RegExp} */ (pattern).test(line));
+        if (phase) detail?.(/** @type {string} */ (phase[1]));
+      };
+      await run('sh', [join(folder, 'build-debian.sh'), EE_IMAGE], { log, env, onLine });
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  } else {
+    detail?.('from infra/ee/Containerfile');
+    await buildFile(engine, folder, EE_IMAGE, recipe, [], log);
+  }
+  dropOld(engine, before, EE_IMAGE);
+  return true;
+}
+
+/**
+ * Build the image of the SSH host for tests, on top of the EE.
+ * @param {BuildContext} context
+ * @returns {Promise<boolean>} was it built?
+ */
+export async function buildSshd({ engine, root, log }) {
+  const folder = join(root, 'infra', 'ee', 'sshd');
+  const base = imageOf(engine, EE_IMAGE);
+  if (!base) throw new SetupError(`The image ${EE_IMAGE} must be there before ${SSHD_IMAGE} can be built on it`);
+  const recipe = `${recipeOf(folder)}-${base.id.replace(/^sha256:/, '').slice(0, 12)}`;
+  const before = imageOf(engine, SSHD_IMAGE);
+  if (before?.recipe === recipe) return false;
+  await buildFile(engine, folder, SSHD_IMAGE, recipe, ['--build-arg', `BASE_IMAGE=${EE_IMAGE}`], log);
+  dropOld(engine, before, SSHD_IMAGE);
+  return true;
+}
+
+/**
+ * @param {BuildContext['engine']} engine
+ * @param {string} folder
+ * @param {string} image
+ * @param {string} recipe
+ * @param {string[]} more
+ * @param {string} log
+ */
+async function buildFile(engine, folder, image, recipe, more, log) {
+  // chroot isolation needs no container runtime, so it also works where podman's default one does not.
+  const own = /podman/.test(engine.command) ? ['--isolation=chroot', '--format=docker'] : [];
+  const words = ['build', ...own, '--label', `${RECIPE_LABEL}=${recipe}`, ...more, '-t', image, '-f', join(folder, 'Containerfile'), folder];
+  await run(engine.command, words, { log, env: { ...aptSettings().env, ...engine.env } }).catch((error) => {
+    throw new SetupError(
+      `${error.message} while building ${image} from ${join(folder, 'Containerfile')}. It needs a registry with its base image ` +
+        'and package mirrors that this machine can reach; or name an image of your own in GANTRY_EE_IMAGE.',
+      { log },
+    );
+  });
+}
+
+/**
+ * Remove the image that the new one replaced, unless a container still uses it.
+ * @param {BuildContext['engine']} engine
+ * @param {{ id: string } | undefined} before
+ * @param {string} image
+ */
+function dropOld(engine, before, image) {
+  if (before && imageOf(engine, image)?.id !== before.id) {
+    output(engine.command, ['image', 'rm', before.id], { env: { ...process.env, ...engine.env } });
+  }
+}
