@@ -32,6 +32,8 @@ export const headers = {
   correlationId: 'Gantry-Correlation-Id',
   causationId: 'Gantry-Causation-Id',
   assertion: 'Gantry-Assertion',
+  /** Who events of this call name when nobody's assertion does: an Actor as JSON, URI-encoded. */
+  actor: 'Gantry-Actor',
   /** Milliseconds since the epoch: nobody waits for the answer after it. */
   deadline: 'Gantry-Deadline',
 } as const;
