@@ -142,16 +142,17 @@ export interface ServiceDatabase {
  * reads and writes the schema's other tables, later ones included, and owns none. Public access to the database is
  * taken away; a role idle in a transaction for 60 s is cut off, for it would hold every tail back.
  * Returns the URL with which each service logs in, by name.
- * Throws `refused` when the administrator may not do it; `unavailable` when Postgres cannot be reached; what `migrate` throws.
+ * Throws `invalid` for a URL as `urlFor` says; `refused` when the administrator may not do it; `unavailable` when Postgres cannot be reached; what `migrate` throws.
  */
 export const provision = async (settings: ProvisionSettings): Promise<Record<string, string>> => {
   const { adminUrl, services, database = 'gantry', rolePrefix = 'gantry_' } = settings;
+  const databaseUrl = urlFor(adminUrl, { database });
   return withClient(adminUrl, async (cluster) => {
     // Roles are the cluster's: two runs that alter one at once fail ("tuple concurrently updated").
     await cluster.query(`select pg_advisory_lock(hashtextextended('gantry-provision', 0))`);
     await createDatabase(cluster, database);
     const urls: Record<string, string> = {};
-    await withClient(urlFor(adminUrl, { database }), async (client) => {
+    await withClient(databaseUrl, async (client) => {
       await client.query(`revoke all on database ${identifier(database)} from public`);
       for (const service of services) {
         const role = `${rolePrefix}${service.name}`;

@@ -14,9 +14,10 @@ import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
 import type { StoredEvent } from '@gantry/contracts/envelope';
 import type pg from 'pg';
 import { checkpointOf, compareCheckpoints, logStart, type Checkpoint } from './checkpoint.js';
+import { checkpointStore } from './checkpoint-store.js';
 import type { EventLog } from './log.js';
 import { fromPostgres, identifier, withTransaction, type Sql } from './sql.js';
-import { createWaker } from './waker.js';
+import { createWaker, type Waker } from './waker.js';
 
 /** What a projection is made of. */
 export interface ProjectionSettings {
@@ -81,13 +82,13 @@ const retryDelayMs = 250;
 /** A projection at rest; `run` sets it going. */
 export const createProjection = (settings: ProjectionSettings): Projection => {
   const { log, pool, name, pollMs = 200, batchSize = 500 } = settings;
-  const table = `${identifier(log.schema)}.projection_checkpoint`;
+  const checkpoint = checkpointStore(log.schema, name);
   const wanted = settings.types && new Set(settings.types);
   const committed = createWaker();
   let state: ProjectionStatus['state'] = 'idle';
   let failure: PlatformError | null = null;
 
-  const position = async (): Promise<Checkpoint> => readCheckpoint(pool, table, name);
+  const position = (): Promise<Checkpoint> => checkpoint.read(pool);
 
   const applyAll = async (events: readonly StoredEvent[], sql: Sql): Promise<void> => {
     for (const event of events) {
@@ -101,10 +102,10 @@ export const createProjection = (settings: ProjectionSettings): Projection => {
   /** False when the checkpoint was not at `from`: nothing was done. */
   const applyBatch = (from: Checkpoint, batch: readonly StoredEvent[]): Promise<boolean> =>
     withTransaction(pool, async (sql) => {
-      const stored = await lockCheckpoint(sql, table, name);
+      const stored = await checkpoint.lock(sql);
       if (compareCheckpoints(stored, from) !== 0) return false;
       await applyAll(batch, sql);
-      await writeCheckpoint(sql, table, name, batch.at(-1) ?? from);
+      await checkpoint.write(sql, batch.at(-1) ?? from);
       return true;
     });
 
@@ -147,32 +148,11 @@ export const createProjection = (settings: ProjectionSettings): Projection => {
       }
       state = 'idle';
     },
-    caughtUp: async (place, { timeoutMs }) => {
-      const deadline = performance.now() + timeoutMs;
-      for (;;) {
-        const next = new AbortController();
-        // Armed before the read; another replica's commit does not wake us, hence the short poll.
-        const waited = committed.nextWake({ signal: next.signal, timeoutMs: 25 });
-        if (compareCheckpoints(await position(), place) >= 0) return next.abort();
-        if (failure)
-          throw new PlatformError('unavailable', `Projection ${name} is stopped: ${failure.message}`, {
-            cause: failure,
-          });
-        if (performance.now() >= deadline) {
-          throw new PlatformError(
-            'unavailable',
-            `Projection ${name} did not reach the event within ${timeoutMs} ms: it lags behind.`,
-            {
-              details: { projection: name },
-            },
-          );
-        }
-        await waited;
-      }
-    },
+    caughtUp: (place, { timeoutMs }) =>
+      reach({ name, place, timeoutMs, position, nextCommit: committed.nextWake, failure: () => failure }),
     rebuild: async () => {
       await withTransaction(pool, async (sql) => {
-        await lockCheckpoint(sql, table, name);
+        await checkpoint.lock(sql);
         for (const own of [...settings.tables].reverse()) {
           await sql.query(`delete from ${identifier(log.schema)}.${identifier(own)}`);
         }
@@ -183,36 +163,46 @@ export const createProjection = (settings: ProjectionSettings): Projection => {
           reached = batch.at(-1) ?? reached;
           if (batch.length < batchSize) break;
         }
-        await writeCheckpoint(sql, table, name, reached);
+        await checkpoint.write(sql, reached);
       });
       committed.wake();
     },
   };
 };
 
-const readCheckpoint = async (sql: Sql, table: string, name: string, lock = ''): Promise<Checkpoint> => {
-  const { rows } = await sql
-    .query<{ transactionId: string; position: string }>(
-      `select transaction_id::text as "transactionId", position::text as position from ${table} where name = $1 ${lock}`,
-      [name],
-    )
-    .catch((error: unknown) => {
-      throw fromPostgres(error);
-    });
-  return rows[0] ?? logStart;
+const reach = async (wanted: {
+  name: string;
+  place: Checkpoint;
+  timeoutMs: number;
+  position: () => Promise<Checkpoint>;
+  nextCommit: Waker['nextWake'];
+  failure: () => PlatformError | null;
+}): Promise<void> => {
+  const { name, place, timeoutMs } = wanted;
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const looked = new AbortController();
+    // Armed before the look. Another replica's commit does not wake us, hence the short poll.
+    const waited = wanted.nextCommit({ signal: looked.signal, timeoutMs: 25 });
+    try {
+      if (compareCheckpoints(await wanted.position(), place) >= 0) return;
+      const failure = wanted.failure();
+      if (failure) throw unavailable(name, `Projection ${name} is stopped: ${failure.message}`, failure);
+      if (performance.now() >= deadline) {
+        throw unavailable(
+          name,
+          `Projection ${name} did not reach the event within ${timeoutMs} ms: it lags behind.`,
+        );
+      }
+      await waited;
+    } finally {
+      looked.abort();
+    }
+  }
 };
 
-const lockCheckpoint = async (sql: Sql, table: string, name: string): Promise<Checkpoint> => {
-  await sql.query(`insert into ${table} (name) values ($1) on conflict (name) do nothing`, [name]);
-  return readCheckpoint(sql, table, name, 'for update');
-};
-
-const writeCheckpoint = async (sql: Sql, table: string, name: string, to: Checkpoint): Promise<void> => {
-  await sql.query(
-    `update ${table} set transaction_id = $2::xid8, position = $3::bigint, updated_at = now() where name = $1`,
-    [name, to.transactionId, to.position],
-  );
-};
+const unavailable = (projection: string, message: string, cause?: PlatformError): PlatformError =>
+  new PlatformError('unavailable', message, { details: { projection }, cause });
 
 const retriedStates = new Set(['40001', '40P01']);
 

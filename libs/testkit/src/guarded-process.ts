@@ -21,13 +21,24 @@ export interface GuardedProcess {
 }
 
 // $1 owner, $2 its start time, $3 folder, $4 signal, then the command. A process id that was given to another process
-// has another start time. Field 22 of stat, counted after the name, which may hold blanks.
+// has another start time. A shell's background child ignores SIGINT unless it handles it, as Postgres does.
+// What has not ended 10 s after the signal is killed. Field 22 of stat, counted after the name, which may hold blanks.
 const guard = `
 owner=$1 born=$2 folder=$3 signal=$4; shift 4
 cd "$folder" || exit 1
 "$@" >server.log 2>&1 &
 server=$!
-finish() { kill -$signal $server 2>/dev/null; wait $server 2>/dev/null; cd /; rm -rf "$folder"; exit 0; }
+finish() {
+  trap '' TERM INT
+  kill -$signal $server 2>/dev/null
+  (for half in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0.5; done; kill -KILL $server) 2>/dev/null &
+  killer=$!
+  wait $server 2>/dev/null
+  kill -KILL $killer 2>/dev/null
+  cd /
+  rm -rf "$folder"
+  exit 0
+}
 trap finish TERM INT
 while :; do
   kill -0 $server 2>/dev/null || : >exited
