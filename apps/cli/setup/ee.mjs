@@ -28,12 +28,22 @@ export function recipeOf(folder, skip = []) {
       if (path === folder && skip.includes(name)) continue;
       const file = join(path, name);
       if (statSync(file).isDirectory()) walk(file);
-      else hash.update(`${relative(folder, file)}\0`).update(readFileSync(file)).update('\0');
+      else
+        hash
+          .update(`${relative(folder, file)}\0`)
+          .update(readFileSync(file))
+          .update('\0');
     }
   };
   walk(folder);
   return hash.digest('hex').slice(0, 16);
 }
+
+/**
+ * The recipe of the local EE.
+ * @param {string} root the checkout
+ */
+export const eeRecipe = (root) => recipeOf(join(root, 'infra', 'ee'), ['sshd', 'README.md']);
 
 /**
  * What the engine's own store says about an image.
@@ -43,7 +53,9 @@ export function recipeOf(folder, skip = []) {
  */
 export function imageOf(engine, image) {
   const format = `{{.Id}} {{index .Config.Labels "${RECIPE_LABEL}"}}`;
-  const text = output(engine.command, ['image', 'inspect', '--format', format, image], { env: { ...process.env, ...engine.env } });
+  const text = output(engine.command, ['image', 'inspect', '--format', format, image], {
+    env: { ...process.env, ...engine.env },
+  });
   if (!text) return undefined;
   const [id, recipe] = text.split(' ');
   return { id, recipe };
@@ -92,15 +104,13 @@ const PHASES = [
 ];
 
 /**
- * Build the local EE unless the store has it, built from the recipe as it is now.
+ * Build the local EE from the recipe as it is now: from Debian's packages where their mirror is known, else from the Containerfile.
  * @param {BuildContext} context
- * @returns {Promise<boolean>} was it built?
  */
 export async function buildEe({ engine, root, distro, log, detail }) {
   const folder = join(root, 'infra', 'ee');
-  const recipe = recipeOf(folder, ['sshd', 'README.md']);
+  const recipe = eeRecipe(root);
   const before = imageOf(engine, EE_IMAGE);
-  if (before?.recipe === recipe) return false;
   const mirrors = debianMirrors(distro);
   if (mirrors && which('mmdebstrap')) {
     const work = mkdtempSync(join(tmpdir(), 'gantry-ee-'));
@@ -108,9 +118,18 @@ export async function buildEe({ engine, root, distro, log, detail }) {
     try {
       writeFileSync(join(work, 'sources.list'), sourcesList(mirrors));
       writeFileSync(join(work, 'apt.conf'), `${apt.lines.join('\n')}\n`);
-      const env = { ...apt.env, ...engine.env, ENGINE: engine.command, LABEL: `${RECIPE_LABEL}=${recipe}`, SUITE, WORK: work };
+      const env = {
+        ...apt.env,
+        ...engine.env,
+        ENGINE: engine.command,
+        LABEL: `${RECIPE_LABEL}=${recipe}`,
+        SUITE,
+        WORK: work,
+      };
       const onLine = (/** @type {string} */ line) => {
-        const phase = PHASES.find(([pattern]) => line.startsWith('I: ') && /** @type {RegExp} */ (pattern).test(line));
+        const phase = PHASES.find(
+          ([pattern]) => line.startsWith('I: ') && /** @type {RegExp} */ (pattern).test(line),
+        );
         if (phase) detail?.(/** @type {string} */ (phase[1]));
       };
       await run('sh', [join(folder, 'build-debian.sh'), EE_IMAGE], { log, env, onLine });
@@ -122,24 +141,40 @@ export async function buildEe({ engine, root, distro, log, detail }) {
     await buildFile(engine, folder, EE_IMAGE, recipe, [], log);
   }
   dropOld(engine, before, EE_IMAGE);
-  return true;
+}
+
+/**
+ * The recipe of the SSH host: its own files and the image below it. Undefined before the EE is there.
+ * @param {Pick<BuildContext, 'engine' | 'root'>} context
+ */
+function sshdRecipe({ engine, root }) {
+  const base = imageOf(engine, EE_IMAGE);
+  return (
+    base && `${recipeOf(join(root, 'infra', 'ee', 'sshd'))}-${base.id.replace(/^sha256:/, '').slice(0, 12)}`
+  );
+}
+
+/**
+ * Is the SSH host's image the one its recipe gives?
+ * @param {Pick<BuildContext, 'engine' | 'root'>} context
+ */
+export function sshdCurrent(context) {
+  const recipe = sshdRecipe(context);
+  return recipe !== undefined && imageOf(context.engine, SSHD_IMAGE)?.recipe === recipe;
 }
 
 /**
  * Build the image of the SSH host for tests, on top of the EE.
- * @param {BuildContext} context
- * @returns {Promise<boolean>} was it built?
+ * @param {Pick<BuildContext, 'engine' | 'root' | 'log'>} context
  */
 export async function buildSshd({ engine, root, log }) {
-  const folder = join(root, 'infra', 'ee', 'sshd');
-  const base = imageOf(engine, EE_IMAGE);
-  if (!base) throw new SetupError(`The image ${EE_IMAGE} must be there before ${SSHD_IMAGE} can be built on it`);
-  const recipe = `${recipeOf(folder)}-${base.id.replace(/^sha256:/, '').slice(0, 12)}`;
+  const recipe = sshdRecipe({ engine, root });
+  if (!recipe)
+    throw new SetupError(`The image ${EE_IMAGE} must be there before ${SSHD_IMAGE} can be built on it`);
   const before = imageOf(engine, SSHD_IMAGE);
-  if (before?.recipe === recipe) return false;
+  const folder = join(root, 'infra', 'ee', 'sshd');
   await buildFile(engine, folder, SSHD_IMAGE, recipe, ['--build-arg', `BASE_IMAGE=${EE_IMAGE}`], log);
   dropOld(engine, before, SSHD_IMAGE);
-  return true;
 }
 
 /**
@@ -153,7 +188,18 @@ export async function buildSshd({ engine, root, log }) {
 async function buildFile(engine, folder, image, recipe, more, log) {
   // chroot isolation needs no container runtime, so it also works where podman's default one does not.
   const own = /podman/.test(engine.command) ? ['--isolation=chroot', '--format=docker'] : [];
-  const words = ['build', ...own, '--label', `${RECIPE_LABEL}=${recipe}`, ...more, '-t', image, '-f', join(folder, 'Containerfile'), folder];
+  const words = [
+    'build',
+    ...own,
+    '--label',
+    `${RECIPE_LABEL}=${recipe}`,
+    ...more,
+    '-t',
+    image,
+    '-f',
+    join(folder, 'Containerfile'),
+    folder,
+  ];
   await run(engine.command, words, { log, env: { ...aptSettings().env, ...engine.env } }).catch((error) => {
     throw new SetupError(
       `${error.message} while building ${image} from ${join(folder, 'Containerfile')}. It needs a registry with its base image ` +

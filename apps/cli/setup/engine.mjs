@@ -40,7 +40,8 @@ function hostAndPort(address) {
 }
 
 /** The engine the user names in the environment, if any. */
-export const namedEngine = () => process.env.GANTRY_CONTAINER_HOST || process.env.CONTAINER_HOST || process.env.DOCKER_HOST;
+export const namedEngine = () =>
+  process.env.GANTRY_CONTAINER_HOST || process.env.CONTAINER_HOST || process.env.DOCKER_HOST;
 
 /**
  * The socket of an engine that already runs: the one the user names, else Docker's. Podman is not looked for.
@@ -56,12 +57,31 @@ export async function runningEngine() {
     }
     const docker = which('docker');
     const env = docker ? { DOCKER_HOST: named } : { CONTAINER_HOST: named };
-    return { kind: 'external', command: docker ?? which('podman') ?? null, socket: named, env, managed: false, service: null, network: 'bridge' };
+    return {
+      kind: 'external',
+      command: docker ?? which('podman') ?? null,
+      socket: named,
+      env,
+      managed: false,
+      service: null,
+      network: 'bridge',
+    };
   }
-  for (const path of ['/var/run/docker.sock', join(process.env.XDG_RUNTIME_DIR ?? '/nonexistent', 'docker.sock')]) {
+  for (const path of [
+    '/var/run/docker.sock',
+    join(process.env.XDG_RUNTIME_DIR ?? '/nonexistent', 'docker.sock'),
+  ]) {
     if (!which('docker') || !(await answers(`unix://${path}`))) continue;
     const socket = `unix://${path}`;
-    return { kind: 'docker', command: which('docker') ?? null, socket, env: { DOCKER_HOST: socket }, managed: false, service: null, network: 'bridge' };
+    return {
+      kind: 'docker',
+      command: which('docker') ?? null,
+      socket,
+      env: { DOCKER_HOST: socket },
+      managed: false,
+      service: null,
+      network: 'bridge',
+    };
   }
   return undefined;
 }
@@ -100,7 +120,7 @@ export function podmanEngine(home, env, network, probed) {
  * @param {string} folder where netavark would be found; tells whether to name it
  */
 export function privateConf(folder = '/usr/lib/podman') {
-  const lines = ['# Written by ./gantry: podman\'s defaults cannot start a container on this machine.'];
+  const lines = ["# Written by ./gantry: podman's defaults cannot start a container on this machine."];
   lines.push('[containers]', 'default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]');
   lines.push('[engine]', ...(which('runc') ? ['runtime = "runc"'] : []), 'cgroup_manager = "cgroupfs"');
   if (existsSync(join(folder, 'netavark'))) lines.push('[network]', 'network_backend = "netavark"');
@@ -123,7 +143,11 @@ function probeKey() {
 export function probePodman(home, image, before) {
   const conf = join(home, 'containers.conf');
   const key = probeKey();
-  if (before?.kind === 'podman' && before.probed === key && (!before.env.CONTAINERS_CONF || existsSync(before.env.CONTAINERS_CONF))) {
+  if (
+    before?.kind === 'podman' &&
+    before.probed === key &&
+    (!before.env.CONTAINERS_CONF || existsSync(before.env.CONTAINERS_CONF))
+  ) {
     return podmanEngine(home, before.env, before.network, key);
   }
   const starts = (/** @type {Record<string, string>} */ env, /** @type {string} */ network) =>

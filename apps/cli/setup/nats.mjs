@@ -1,5 +1,15 @@
 /** nats-server: the one on the machine if it is new enough, else a private copy out of a distribution package. */
-import { copyFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NATS_WANTED, natsPackaged } from './packages.mjs';
@@ -44,23 +54,43 @@ export async function fetchNatsServer({ home, log, distro }) {
   }
   const mirrors = debianMirrors(distro);
   const own = natsPackaged();
-  if (!own && !mirrors) throw new SetupError(`${distro.name} has no nats-server that is new enough. ${NATS_BY_HAND}`, { exitCode: 3 });
+  if (!own && !mirrors)
+    throw new SetupError(`${distro.name} has no nats-server that is new enough. ${NATS_BY_HAND}`, {
+      exitCode: 3,
+    });
   const folder = mkdtempSync(join(tmpdir(), 'gantry-nats-'));
   try {
-    for (const name of ['lists/partial', 'cache/archives/partial', 'out']) mkdirSync(join(folder, name), { recursive: true });
+    for (const name of ['lists/partial', 'cache/archives/partial', 'out'])
+      mkdirSync(join(folder, name), { recursive: true });
     // Lists and cache of our own: apt's real ones stay untouched, and no rights are needed.
-    const options = ['-o', `Dir::State::lists=${folder}/lists`, '-o', `Dir::Cache=${folder}/cache`, '-o', 'APT::Sandbox::User='];
+    const options = [
+      '-o',
+      `Dir::State::lists=${folder}/lists`,
+      '-o',
+      `Dir::Cache=${folder}/cache`,
+      '-o',
+      'APT::Sandbox::User=',
+    ];
     if (!own && mirrors) {
       writeFileSync(join(folder, 'sources.list'), sourcesList(mirrors));
       options.push('-o', `Dir::Etc::sourcelist=${folder}/sources.list`, '-o', 'Dir::Etc::sourceparts=-');
-      options.push('-o', 'Dir::Etc::preferencesparts=/dev/null', '-o', 'Dir::Etc::preferences=/dev/null', '-o', `APT::Default-Release=${SUITE}`);
+      options.push(
+        '-o',
+        'Dir::Etc::preferencesparts=/dev/null',
+        '-o',
+        'Dir::Etc::preferences=/dev/null',
+        '-o',
+        `APT::Default-Release=${SUITE}`,
+      );
     }
     await run('apt-get', [...options, 'update'], { log });
     await run('apt-get', [...options, 'download', 'nats-server'], { log, cwd: folder });
     const deb = readdirSync(folder).find((name) => name.endsWith('.deb'));
     if (!deb) throw new SetupError('apt-get download left no package behind', { log });
     await run('dpkg', ['-x', join(folder, deb), join(folder, 'out')], { log });
-    const source = ['usr/sbin', 'usr/bin'].map((name) => join(folder, 'out', name, 'nats-server')).find(existsSync);
+    const source = ['usr/sbin', 'usr/bin']
+      .map((name) => join(folder, 'out', name, 'nats-server'))
+      .find(existsSync);
     if (!source) throw new SetupError(`${deb} holds no nats-server`, { log });
     const target = join(home, 'bin', 'nats-server');
     mkdirSync(join(home, 'bin'), { recursive: true });
@@ -72,6 +102,10 @@ export async function fetchNatsServer({ home, log, distro }) {
     rmSync(folder, { recursive: true, force: true });
   }
   const { command, tooOld } = findNatsServer(home);
-  if (!command) throw new SetupError(`The package's nats-server is ${tooOld ?? 'not usable here'}. ${NATS_BY_HAND}`, { exitCode: 3, log });
+  if (!command)
+    throw new SetupError(`The package's nats-server is ${tooOld ?? 'not usable here'}. ${NATS_BY_HAND}`, {
+      exitCode: 3,
+      log,
+    });
   return command;
 }

@@ -14,7 +14,13 @@ import { atLeast, hasApt, isRoot, output, privilege, which } from './system.mjs'
  */
 
 /** Folders where engines keep helper programs that are on no PATH. */
-const HELPERS = ['/usr/lib/podman', '/usr/libexec/podman', '/usr/local/lib/podman', '/usr/lib/cni', '/opt/cni/bin'];
+const HELPERS = [
+  '/usr/lib/podman',
+  '/usr/libexec/podman',
+  '/usr/local/lib/podman',
+  '/usr/lib/cni',
+  '/opt/cni/bin',
+];
 
 /** Podman with everything that makes a container start: a runtime, a monitor and a network. */
 export function podmanComplete() {
@@ -72,7 +78,9 @@ export function needs(want) {
       why: 'the tests open the page in a real browser',
       packages: ['chromium'],
       elsewhere: 'Chromium or Google Chrome on the PATH',
-      present: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some((name) => which(name)),
+      present: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some((name) =>
+        which(name),
+      ),
     });
   }
   return all;
@@ -118,7 +126,9 @@ export function choosePackages(missing, offered) {
  * @param {boolean} apt
  */
 export function howToInstall(missing, apt) {
-  const list = missing.map((need) => `  ${need.name}: ${need.why}${apt ? '' : `\n    install ${need.elsewhere}`}`);
+  const list = missing.map(
+    (need) => `  ${need.name}: ${need.why}${apt ? '' : `\n    install ${need.elsewhere}`}`,
+  );
   const names = choosePackages(missing, candidates(missing.flatMap((need) => need.wanted ?? [])));
   const line = `  sudo apt-get install --no-install-recommends ${names.join(' ')}`;
   return ['Missing on this machine:', ...list, ...(apt ? ['Install them with:', line] : [])].join('\n');
@@ -150,14 +160,21 @@ export async function install(missing, { distro, log, say, detail }) {
   const env = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', APT_LISTCHANGES_FRONTEND: 'none' };
   const asAdmin = (/** @type {string[]} */ words) => {
     // sudo drops the environment, so it is given as words.
-    const all = may.length ? [...may, 'env', ...Object.entries(env).map(([k, v]) => `${k}=${v}`), ...words] : words;
-    return run(all[0], all.slice(1), { log, env, onLine: detail });
+    const all = may.length
+      ? [...may, 'env', ...Object.entries(env).map(([k, v]) => `${k}=${v}`), ...words]
+      : words;
+    return run(all[0], all.slice(1), { log, env, onLine: detail, keep: true });
   };
   const lock = ['-o', 'DPkg::Lock::Timeout=300'];
   for (const need of missing) say(`installing ${need.name} (${need.packages.join(', ')}): ${need.why}`);
   // A broken list of some third party must not stop us: what matters is whether the install works.
-  await asAdmin(['apt-get', ...lock, 'update']).catch((error) => say(`${error.message}; going on with the lists there are`));
-  const names = choosePackages(missing, candidates(missing.flatMap((need) => [...need.packages, ...(need.wanted ?? [])])));
+  await asAdmin(['apt-get', ...lock, 'update']).catch((error) =>
+    say(`${error.message}; going on with the lists there are`),
+  );
+  const names = choosePackages(
+    missing,
+    candidates(missing.flatMap((need) => [...need.packages, ...(need.wanted ?? [])])),
+  );
   await asAdmin(['apt-get', ...lock, 'install', '-y', '--no-install-recommends', ...names]);
 }
 

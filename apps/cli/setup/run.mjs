@@ -30,6 +30,14 @@ export function tail(file, lines = 20) {
   }
 }
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const stoppable = new Set();
+
+/** End the commands that run and may be ended; they then fail on their own. */
+export function stopRunning() {
+  for (const child of stoppable) child.kill('SIGTERM');
+}
+
 /**
  * Run a command to its end, with what it prints appended to `log`.
  * @param {string} program
@@ -39,9 +47,10 @@ export function tail(file, lines = 20) {
  * @param {string} [options.cwd]
  * @param {Record<string, string | undefined>} [options.env]  added to our own environment
  * @param {(line: string) => void} [options.onLine]  sees each line as it comes
+ * @param {boolean} [options.keep]    never stop it half-way (a package manager)
  * @returns {Promise<void>} rejects with a SetupError that names the command and the log
  */
-export function run(program, args, { log, cwd, env, onLine }) {
+export function run(program, args, { log, cwd, env, onLine, keep }) {
   mkdirSync(dirname(log), { recursive: true });
   const file = openSync(log, 'a');
   writeSync(file, `\n$ ${[program, ...args].join(' ')}\n`);
@@ -51,6 +60,7 @@ export function run(program, args, { log, cwd, env, onLine }) {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    if (!keep) stoppable.add(child);
     let rest = '';
     const take = (/** @type {Buffer} */ data) => {
       writeSync(file, data);
@@ -62,13 +72,16 @@ export function run(program, args, { log, cwd, env, onLine }) {
     child.stdout.on('data', take);
     child.stderr.on('data', take);
     child.on('error', (error) => {
-      closeSync(file);
       reject(new SetupError(`${program} could not be started: ${error.message}`, { log }));
     });
     child.on('close', (code, signal) => {
+      stoppable.delete(child);
       closeSync(file);
       if (code === 0) resolve();
-      else reject(new SetupError(`${program} ${args[0] ?? ''} ended with ${signal ?? `exit code ${code}`}`, { log }));
+      else
+        reject(
+          new SetupError(`${program} ${args[0] ?? ''} ended with ${signal ?? `exit code ${code}`}`, { log }),
+        );
     });
   });
 }

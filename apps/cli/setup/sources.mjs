@@ -58,7 +58,10 @@ export function debianMirrors(distro) {
  */
 export function sourcesList(mirrors, suite = SUITE, keyring = existsSync(KEYRING) ? KEYRING : undefined) {
   const option = keyring ? ` [signed-by=${keyring}]` : '';
-  const lines = [`deb${option} ${mirrors.main} ${suite} main`, `deb${option} ${mirrors.main} ${suite}-updates main`];
+  const lines = [
+    `deb${option} ${mirrors.main} ${suite} main`,
+    `deb${option} ${mirrors.main} ${suite}-updates main`,
+  ];
   if (mirrors.security) lines.push(`deb${option} ${mirrors.security} ${suite}-security main`);
   return `${lines.join('\n')}\n`;
 }

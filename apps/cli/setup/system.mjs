@@ -53,7 +53,12 @@ export function readDistro() {
  */
 export function versionOf(text) {
   const found = /(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(text);
-  return found ? found.slice(1).filter((part) => part !== undefined).map(Number) : [];
+  return found
+    ? found
+        .slice(1)
+        .filter((part) => part !== undefined)
+        .map(Number)
+    : [];
 }
 
 /**
@@ -77,7 +82,13 @@ export function atLeast(found, wanted) {
  * @param {string[]} [more] further folders
  */
 export function which(program, more = []) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', ...more];
+  const folders = [
+    ...(process.env.PATH ?? '').split(delimiter),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    ...more,
+  ];
   for (const folder of folders.filter(Boolean)) {
     const file = join(folder, program);
     try {

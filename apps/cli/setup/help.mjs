@@ -1,0 +1,30 @@
+/** The words of `./gantry --help`. They stand here because they must also be there before anything is installed. */
+
+export const HELP = `gantry: runs Ansible jobs, each in a pod of its own, with a complete and live record
+
+  ./gantry demo                    set everything up, run the demo job, follow it; exit code 0 if it was successful
+  ./gantry up [--detach]           start Gantry on this machine and print the page's address
+  ./gantry down                    stop it
+  ./gantry status [--json]         what runs, and where
+  ./gantry reset                   wipe this machine's data (asks first)
+
+  ./gantry launch TEMPLATE [-e VAR=VALUE] [--limit HOSTS] [--follow]
+  ./gantry jobs                    the latest jobs
+  ./gantry job ID [--stdout|--events|--timeline] [--json]
+  ./gantry cancel ID
+  ./gantry token                   the administrator's token of this machine
+
+  ./gantry test                    lint, types and all tests, against the real parts
+  ./gantry bench                   measure it against its budgets
+  ./gantry doctor [--json]         what this machine has, what is missing and how to get it
+
+Environment
+  GANTRY_HOME            where data, logs and secrets are kept (default: .gantry in the checkout)
+  GANTRY_POSTGRES_URL    use this Postgres (as its administrator) instead of starting one
+  GANTRY_NATS_URL        use this NATS server with JetStream instead of starting one
+  GANTRY_CONTAINER_HOST  use the container engine at this address, unix:///... or tcp://...
+  GANTRY_EE_IMAGE        use this image as the local Execution Environment instead of building one
+  GANTRY_NO_INSTALL=1    never install packages; say what is missing instead
+
+Exit codes: 0 done; 1 failed (the job's failure too); 2 wrong usage; 3 something must be installed by hand.
+`;

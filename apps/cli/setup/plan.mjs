@@ -1,0 +1,75 @@
+/** What each command needs before it can run, and running that with as much at once as the steps allow. */
+
+/** @typedef {'packages' | 'npm' | 'build' | 'nats' | 'ee' | 'engine' | 'postgres' | 'sshd' | 'machine'} StepName */
+
+/** Which steps must be done before a step. */
+export const AFTER = /** @type {const} */ ({
+  packages: [],
+  npm: [],
+  build: ['npm'],
+  nats: ['packages'],
+  ee: ['packages'],
+  engine: ['ee'],
+  postgres: ['npm'],
+  sshd: ['engine'],
+  machine: ['nats', 'engine', 'postgres', 'packages'],
+});
+
+/** @type {StepName[]} */
+const CODE = ['npm', 'build'];
+/** @type {StepName[]} */
+const MACHINE = ['packages', 'npm', 'nats', 'ee', 'engine', 'postgres', 'build', 'machine'];
+
+/** Commands that start things on this machine; the others talk to what runs, or only read. */
+const STARTING = new Set(['demo', 'up', 'bench', 'test']);
+
+/**
+ * The steps of a command.
+ * @param {string[]} args the words after `./gantry`
+ * @returns {{ own: 'doctor' | 'help' | undefined, steps: StepName[] }} own: answered here, without the compiled code
+ */
+export function planFor(args) {
+  const command = args.find((arg) => !arg.startsWith('-'));
+  const help = args.includes('--help') || args.includes('-h') || command === 'help';
+  if (command === 'doctor' && !help) return { own: 'doctor', steps: [] };
+  if (help || !command) return { own: 'help', steps: [] };
+  if (!STARTING.has(command)) return { own: undefined, steps: CODE };
+  return { own: undefined, steps: command === 'test' ? [...MACHINE, 'sshd'] : MACHINE };
+}
+
+/**
+ * Run steps, each as soon as those it comes after are done. After a failure no further step begins; those that run
+ * are waited for, since a package manager must not be stopped half-way.
+ * @template {string} S
+ * @param {readonly S[]} steps
+ * @param {Readonly<Record<string, readonly string[]>>} after
+ * @param {(step: S) => Promise<void>} perform
+ * @param {() => void} [onFailure] called at the first failure, to stop what may be stopped
+ * @returns {Promise<void>} rejects with the first failure
+ */
+export async function runSteps(steps, after, perform, onFailure) {
+  /** @type {Map<string, Promise<void>>} */
+  const started = new Map();
+  /** @type {unknown[]} */
+  const failures = [];
+  const start = (/** @type {S} */ step) => {
+    const known = started.get(step);
+    if (known) return known;
+    const before = (after[step] ?? []).filter((name) =>
+      /** @type {readonly string[]} */ (steps).includes(name),
+    );
+    const promise = Promise.all(before.map((name) => start(/** @type {S} */ (name)))).then(async () => {
+      if (failures.length > 0) return;
+      try {
+        await perform(step);
+      } catch (error) {
+        failures.push(error);
+        if (failures.length === 1) onFailure?.();
+      }
+    });
+    started.set(step, promise);
+    return promise;
+  };
+  await Promise.all(steps.map(start));
+  if (failures.length > 0) throw failures[0];
+}
