@@ -56,6 +56,7 @@ export async function runningEngine() {
       );
     }
     const docker = which('docker');
+    /** @type {Record<string, string>} */
     const env = docker ? { DOCKER_HOST: named } : { CONTAINER_HOST: named };
     return {
       kind: 'external',

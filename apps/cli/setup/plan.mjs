@@ -52,7 +52,8 @@ export async function runSteps(steps, after, perform, onFailure) {
   const started = new Map();
   /** @type {unknown[]} */
   const failures = [];
-  const start = (/** @type {S} */ step) => {
+  /** @type {(step: S) => Promise<void>} */
+  const start = (step) => {
     const known = started.get(step);
     if (known) return known;
     const before = (after[step] ?? []).filter((name) =>
