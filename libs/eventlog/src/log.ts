@@ -159,7 +159,7 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
         .catch(rethrow);
       return rows[0] ?? logStart;
     },
-    tail: (after, options = {}) => tailFrom(readAll, waker.nextWake, after, options),
+    tail: (after, options = {}) => tailFrom(readAll, waker, after, options),
     wake: waker.wake,
     verifyStream: async (stream) => verifyChain(pool, table, stream),
   };
@@ -174,7 +174,7 @@ const eagerMs = 5;
 
 async function* tailFrom(
   readAll: EventLog['readAll'],
-  nextWake: Waker['nextWake'],
+  waker: Waker,
   after: Checkpoint,
   { signal, pollMs = 200, limit = 500, onUnavailable }: TailOptions,
 ): AsyncGenerator<StoredEvent[]> {
@@ -183,12 +183,8 @@ async function* tailFrom(
   // that began before it is open, which is usually for milliseconds.
   let pauseMs = eagerMs;
   while (!signal?.aborted) {
-    // Armed before the read: an append that commits while we read is not slept through.
-    const stopWaiting = new AbortController();
-    const waited = nextWake({
-      signal: signal ? AbortSignal.any([signal, stopWaiting.signal]) : stopWaiting.signal,
-      timeoutMs: Math.min(pauseMs, pollMs),
-    });
+    // Taken before the read: an append that commits while we read is not slept through.
+    const since = waker.count();
     try {
       const batch = await readAll(after, limit);
       failures = 0;
@@ -199,15 +195,14 @@ async function* tailFrom(
         yield batch;
         pauseMs = eagerMs;
       } else {
-        pauseMs = (await waited) ? eagerMs : Math.min(pauseMs * 2, pollMs);
+        const woken = await waker.nextWake({ since, signal, timeoutMs: Math.min(pauseMs, pollMs) });
+        pauseMs = woken ? eagerMs : Math.min(pauseMs * 2, pollMs);
       }
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'unavailable') throw error;
       onUnavailable?.(error);
       failures += 1;
-      await nextWake({ signal, timeoutMs: Math.min(pollMs * 2 ** failures, longestBackoffMs) });
-    } finally {
-      stopWaiting.abort();
+      await waker.nextWake({ signal, timeoutMs: Math.min(pollMs * 2 ** failures, longestBackoffMs) });
     }
   }
 }

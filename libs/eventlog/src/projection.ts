@@ -149,7 +149,7 @@ export const createProjection = (settings: ProjectionSettings): Projection => {
       state = 'idle';
     },
     caughtUp: (place, { timeoutMs }) =>
-      reach({ name, place, timeoutMs, position, nextCommit: committed.nextWake, failure: () => failure }),
+      reach({ name, place, timeoutMs, position, commits: committed, failure: () => failure }),
     rebuild: async () => {
       await withTransaction(pool, async (sql) => {
         await checkpoint.lock(sql);
@@ -175,29 +175,25 @@ const reach = async (wanted: {
   place: Checkpoint;
   timeoutMs: number;
   position: () => Promise<Checkpoint>;
-  nextCommit: Waker['nextWake'];
+  commits: Waker;
   failure: () => PlatformError | null;
 }): Promise<void> => {
   const { name, place, timeoutMs } = wanted;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const looked = new AbortController();
-    // Armed before the look. Another replica's commit does not wake us, hence the short poll.
-    const waited = wanted.nextCommit({ signal: looked.signal, timeoutMs: 25 });
-    try {
-      if (compareCheckpoints(await wanted.position(), place) >= 0) return;
-      const failure = wanted.failure();
-      if (failure) throw unavailable(name, `Projection ${name} is stopped: ${failure.message}`, failure);
-      if (performance.now() >= deadline) {
-        throw unavailable(
-          name,
-          `Projection ${name} did not reach the event within ${timeoutMs} ms: it lags behind.`,
-        );
-      }
-      await waited;
-    } finally {
-      looked.abort();
+    // Another replica's commit does not wake us, hence the short poll.
+    const since = wanted.commits.count();
+    if (compareCheckpoints(await wanted.position(), place) >= 0) return;
+    const failure = wanted.failure();
+    if (failure) throw unavailable(name, `Projection ${name} is stopped: ${failure.message}`, failure);
+    if (performance.now() >= deadline) {
+      throw unavailable(
+        name,
+        `Projection ${name} did not reach the event within ${timeoutMs} ms: it lags behind.`,
+      );
     }
+    await wanted.commits.nextWake({ since, timeoutMs: 25 });
   }
 };
 
