@@ -1,0 +1,69 @@
+/** `gantry`: the command line. ./gantry prepares the machine (apps/cli/setup) and then runs this. */
+import { Command } from 'commander';
+import { PlatformError } from '@gantry/contracts/errors';
+import { benchCommand } from './bench.command.js';
+import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
+import { demoCommand, downCommand, resetCommand, statusCommand, superviseCommand, tokenCommand, upCommand } from './machine.command.js';
+import { migrateCommand } from './migrate.command.js';
+import { report } from './terminal.js';
+import { testCommand } from './test.command.js';
+
+const program = new Command('gantry')
+  .description('Runs Ansible jobs: each in a pod of its own, with a complete, live and verifiable record.')
+  .helpOption('-h, --help', 'show this')
+  .addHelpText(
+    'after',
+    `
+Exit codes: 0 done (a followed job: successful) · 1 failed (the job, or something unforeseen) · 2 wrong usage · 3 something is not
+installed · 4 refused (no such thing, not allowed, not possible now) · 5 Gantry does not answer · 6 the followed job was canceled
+
+Environment: GANTRY_HOME where the installation lies (.gantry) · GANTRY_URL, GANTRY_TOKEN another Gantry to talk to · GANTRY_PORT the
+page's port · GANTRY_POSTGRES_URL, GANTRY_NATS_URL servers of your own · GANTRY_PROCESSES=separate a process per service`,
+  );
+
+/** Runs a command and makes its answer the exit code. */
+const run =
+  <A extends unknown[]>(command: (...args: A) => Promise<number>) =>
+  async (...args: A): Promise<void> => {
+    process.exitCode = await command(...args).catch(report);
+  };
+const repeat = (value: string, before: string[] = []) => [...before, value];
+
+program.command('demo').description('start everything, run the demo job and follow it').option('--no-keep', 'stop everything afterwards').action(run(demoCommand));
+program.command('up').description('start everything').option('-d, --detach', 'leave it running').option('--json').action(run(upCommand));
+program.command('down').description('stop everything; running jobs go on when it starts again').action(run(downCommand));
+program.command('status').description('what runs, and where').option('--json').action(run(statusCommand));
+program.command('reset').description('wipe the data of this installation').option('-y, --yes', 'do not ask').action(run(resetCommand));
+program
+  .command('launch <job-template>')
+  .description('launch a job by the name or id of its template')
+  .option('-e, --extra-vars <NAME=VALUE or YAML>', 'extra variables, as ansible-playbook takes them', repeat)
+  .option('-l, --limit <pattern>', 'only these hosts')
+  .option('-f, --follow', 'show the output until the job is over')
+  .option('--json')
+  .action(run(launchCommand));
+program.command('jobs').description('the latest jobs').option('--first <n>', 'how many', '20').option('--json').action(run(jobsCommand));
+program
+  .command('job <id>')
+  .description('one job')
+  .option('--stdout', 'its output')
+  .option('--events', 'its events')
+  .option('--timeline', 'its life')
+  .option('-f, --follow', 'its output until it is over')
+  .option('--json')
+  .action(run(jobCommand));
+program.command('cancel <id>').description('ask a job to end').option('--force', 'destroy its pod at once').option('--json').action(run(cancelCommand));
+program.command('token').description('print the token of this installation').action(run(tokenCommand));
+program.command('test [suites...]').description('lint, types and all tests: unit integration walls contract e2e').action(run(testCommand));
+program.command('bench').description('measure the budgets of docs/BUDGETS.md').option('--json').action(run(benchCommand));
+program.command('doctor').description('what is missing on this machine, and how to get it');
+program.command('migrate', { hidden: true }).description('bring the database of GANTRY_POSTGRES_URL up to date').action(run(migrateCommand));
+program.command('supervise', { hidden: true }).action(run(superviseCommand));
+
+process.on('SIGPIPE', () => undefined);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+try {
+  await program.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).parseAsync();
+} catch (error) {
+  process.exitCode = report(error instanceof Error ? error : new PlatformError('defect', String(error)));
+}
