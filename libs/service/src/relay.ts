@@ -1,0 +1,98 @@
+/**
+ * The log is the outbox: what is committed is published, by one replica at a time, in the log's order.
+ *
+ * waiting (another replica holds the advisory lock) -> publishing -> waiting, when the lock's connection or NATS breaks.
+ * The checkpoint moves after JetStream has acknowledged: after a crash some events are published again, which JetStream
+ * drops by their id within 10 minutes and consumers stand anyway. The checkpoint belongs to the very events stream that
+ * was published to (its time of birth is in the name): a new stream gets the whole log.
+ */
+import { eventStreamBirth, ensureStreams } from '@gantry/bus/streams';
+import { createPublisher } from '@gantry/bus/publish';
+import { asPlatformError } from '@gantry/contracts/errors';
+import { checkpointOf, logStart, type Checkpoint } from '@gantry/eventlog/checkpoint';
+import type { EventLog } from '@gantry/eventlog/log';
+import { fromPostgres, identifier } from '@gantry/eventlog/sql';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type pg from 'pg';
+import type { Logger } from './logger.js';
+import { pause } from './pause.js';
+
+/** What a relay works with. */
+export interface RelaySettings {
+  log: EventLog;
+  pool: pg.Pool;
+  nats: NatsConnection;
+  logger: Logger;
+}
+
+const otherReplicaMilliseconds = 1_000;
+const retryMilliseconds = 500;
+
+/** Publishes until `signal` fires; rides out Postgres and NATS being away; never rejects. */
+export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Promise<void> => {
+  const { logger } = settings;
+  while (!signal.aborted) {
+    try {
+      await withLock(settings, signal, (lost) => publishAll(settings, AbortSignal.any([signal, lost])));
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');
+    }
+    await pause(retryMilliseconds, signal);
+  }
+};
+
+const withLock = async ({ pool, log }: RelaySettings, signal: AbortSignal, work: (lost: AbortSignal) => Promise<void>): Promise<void> => {
+  const client = await pool.connect();
+  const lost = new AbortController();
+  let broken: Error | undefined;
+  const onError = (error: Error): void => {
+    broken = error;
+    lost.abort();
+  };
+  client.on('error', onError);
+  try {
+    const lock = [`gantry-relay:${log.schema}`];
+    while (!signal.aborted) {
+      const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as held', lock);
+      if (rows[0]?.held) {
+        await work(lost.signal);
+        return;
+      }
+      await pause(otherReplicaMilliseconds, signal);
+    }
+  } finally {
+    client.off('error', onError);
+    // Not back into the pool: with its session the lock ends, whatever state it is in.
+    client.release(broken ?? true);
+  }
+};
+
+const publishAll = async ({ log, pool, nats, logger }: RelaySettings, signal: AbortSignal): Promise<void> => {
+  await ensureStreams(nats);
+  const name = `relay:${await eventStreamBirth(nats)}`;
+  const table = `${identifier(log.schema)}.projection_checkpoint`;
+  const publisher = createPublisher(nats);
+  const from = await readCheckpoint(pool, table, name);
+  for await (const batch of log.tail(from, { signal, limit: 200 })) {
+    await Promise.all(batch.map((event) => publisher.publish(event)));
+    await writeCheckpoint(pool, table, name, checkpointOf(batch.at(-1)!));
+    logger.debug({ events: batch.length }, 'published');
+    if (signal.aborted) return;
+  }
+};
+
+const readCheckpoint = async (pool: pg.Pool, table: string, name: string): Promise<Checkpoint> => {
+  const { rows } = await pool.query<{ transactionId: string; position: string }>(
+    `select transaction_id::text as "transactionId", position::text as position from ${table} where name = $1`,
+    [name],
+  );
+  return rows[0] ?? logStart;
+};
+
+const writeCheckpoint = async (pool: pg.Pool, table: string, name: string, to: Checkpoint): Promise<void> => {
+  await pool.query(
+    `insert into ${table} (name, transaction_id, position) values ($1, $2::xid8, $3::bigint)
+     on conflict (name) do update set transaction_id = excluded.transaction_id, position = excluded.position, updated_at = now()`,
+    [name, to.transactionId, to.position],
+  );
+};
