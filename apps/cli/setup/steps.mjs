@@ -64,7 +64,7 @@ export class Setup {
       'bridge',
     );
     const fromPackages =
-      this.eeImage === EE_IMAGE && debianMirrors(this.distro) !== undefined && !this.eeCurrent();
+      this.eeImage === EE_IMAGE && !this.eeCurrent() && debianMirrors(this.distro) !== undefined;
     const missing = needs({ podman: ownPodman, buildEe: fromPackages, chromium: this.want.tests }).filter(
       (need) => !need.present,
     );

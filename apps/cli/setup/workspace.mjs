@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from './run.mjs';
+import { run, SetupError } from './run.mjs';
 
 /** Folders that are not sources, and the set-up itself, which is not compiled. */
 const SKIP = new Set(['node_modules', 'dist', 'coverage', '.nx', '.git', 'setup', 'fixtures', '__pycache__']);
@@ -123,17 +123,21 @@ export async function build({ root, log, detail }) {
     NO_COLOR: '1',
     NODE_OPTIONS: undefined,
   };
-  const words = [
-    join(root, 'node_modules', 'nx', 'bin', 'nx.js'),
-    'run-many',
-    '-t',
-    'build',
-    '--outputStyle=stream',
-  ];
+  const words = [join(root, 'node_modules', '.bin', 'nx'), 'run-many', '-t', 'build', '--outputStyle=stream'];
+  /** @type {Set<string>} */
+  const errors = new Set();
   const onLine = (/** @type {string} */ line) => {
-    const project = /^> nx run ([^:\s]+)/.exec(line)?.[1];
+    // What the compilers complain of; Nx puts the project's name before each line.
+    if (/error TS\d+|\[?error\]? .*(rolldown|vite)/i.test(line)) errors.add(line.replace(/^@gantry\//, ''));
+    const project = /^@gantry\/([\w-]+): > @gantry/.exec(line)?.[1];
     if (project) detail?.(project);
   };
-  await run(process.execPath, words, { cwd: root, log, env, onLine });
+  await run(process.execPath, words, { cwd: root, log, env, onLine }).catch((error) => {
+    if (errors.size === 0) throw error;
+    const shown = [...errors].slice(0, 15);
+    throw new SetupError(
+      `The sources do not compile:\n${shown.map((line) => `   ${line}`).join('\n')}\nAll of it: ${log}`,
+    );
+  });
   writeStamp(root, 'build', fingerprint);
 }
