@@ -1,35 +1,15 @@
-import { Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
-import { KIT, type ServiceKit } from '@gantry/service/kit';
-import { ServiceModule } from '@gantry/service/module';
-import type { GatewayConfig } from './config.js';
+import { Module } from '@nestjs/common';
+import type { ServiceKit } from '@gantry/service/kit';
+import { KIT, ServiceModule } from '@gantry/service/module';
+import { readGatewayConfig } from './config.js';
 import { mountGateway } from './http.js';
 
-class Gateway implements OnModuleInit {
-  constructor(
-    private readonly kit: ServiceKit,
-    private readonly adapter: HttpAdapterHost,
-    private readonly config: GatewayConfig,
-  ) {}
+/** The gateway's configuration, read once. */
+export const config = readGatewayConfig();
 
-  async onModuleInit(): Promise<void> {
-    const { httpAdapter } = this.adapter;
-    await mountGateway(this.kit, this.config, httpAdapter.getInstance(), httpAdapter.getHttpServer());
-  }
-}
-
-@Module({})
-class GatewayModule {}
-
-/** The gateway as a Nest module. */
-export const gatewayModule = (config: GatewayConfig): DynamicModule => ({
-  module: GatewayModule,
+/** The gateway: GraphQL and the page on the service's own HTTP server. */
+@Module({
   imports: [ServiceModule.forRoot(config.base)],
-  providers: [
-    {
-      provide: Gateway,
-      inject: [KIT, HttpAdapterHost],
-      useFactory: (kit: ServiceKit, adapter: HttpAdapterHost) => new Gateway(kit, adapter, config),
-    },
-  ],
-});
+  providers: [{ provide: 'gateway', inject: [KIT], useFactory: (kit: ServiceKit) => mountGateway(kit, config) }],
+})
+export class GatewayModule {}

@@ -1,8 +1,7 @@
 /** The gateway's HTTP: GraphQL at /graphql, the page everywhere else. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Server } from 'node:http';
-import { ApolloServer } from '@apollo/server';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { expressMiddleware } from '@as-integrations/express5';
 import { ApolloArmor } from '@escape.tech/graphql-armor';
 import { errorTreatments, toWire } from '@gantry/contracts/errors';
@@ -27,8 +26,8 @@ const armor = () =>
     blockFieldSuggestion: { enabled: false },
   }).protect();
 
-/** Mounts everything on Nest's express and server. */
-export const mountGateway = async (kit: ServiceKit, config: GatewayConfig, app: Application, server: Server): Promise<void> => {
+/** Serves GraphQL, subscriptions and the page on the service's HTTP server. */
+export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Promise<void> => {
   const schema = createSchema();
   const deps = { kit, sessions: createSessions(kit), live: createLiveFeed(kit) };
   const format = formatError(kit.logger);
@@ -40,27 +39,28 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig, app: 
     includeStacktraceInErrorResponses: false,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
-    plugins: limits.plugins,
+    plugins: limits.plugins as ApolloServerPlugin<GraphqlContext>[],
     validationRules: limits.validationRules,
   });
   await apollo.start();
-  app.disable('x-powered-by');
-  app.use(securityHeaders);
-  app.use('/graphql', express.json({ limit: `${config.maxBodyMib}mb` }), authenticate(deps), expressMiddleware(apollo, { context: async ({ req }) => (req as WithContext).gantry }));
-  app.use('/graphql', onError);
-  if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
-  const stopSubscriptions = serveSubscriptions({
-    server,
-    path: '/graphql',
-    schema,
-    validationRules: limits.validationRules,
-    createContext: (token) => createContext(deps, token),
-    formatError: format,
+  const graphql = expressMiddleware(apollo, { context: async ({ req }) => (req as WithContext).gantry });
+  kit.web((app, server) => {
+    app.disable('x-powered-by');
+    app.use(securityHeaders);
+    // The token is looked at before the body is read.
+    app.use('/graphql', authenticate(deps), express.json({ limit: `${config.maxBodyMib}mb` }), graphql, onError);
+    if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
+    const stopSubscriptions = serveSubscriptions({
+      server,
+      path: '/graphql',
+      schema,
+      validationRules: limits.validationRules,
+      createContext: (token) => createContext(deps, token),
+      formatError: format,
+    });
+    kit.onStop(stopSubscriptions);
   });
-  kit.onStop(async () => {
-    await stopSubscriptions();
-    await apollo.stop();
-  });
+  kit.onStop(() => apollo.stop());
 };
 
 type WithContext = Request & { gantry: GraphqlContext };

@@ -1,6 +1,4 @@
 import { runService } from '@gantry/service/boot';
-import { gatewayModule } from './app.module.js';
-import { readGatewayConfig } from './config.js';
+import { config, GatewayModule } from './app.module.js';
 
-const config = readGatewayConfig();
-await runService('gateway', gatewayModule(config), config.base);
+await runService('gateway', GatewayModule, config.base);

@@ -13,6 +13,8 @@ import { bearerOf } from './session.js';
 const SUBSCRIPTIONS_PER_CONNECTION = 100;
 /** A watcher with more than this unsent is not reading: it is closed and comes back with its cursor. */
 const BUFFERED_BYTES = 8 * 1024 * 1024;
+/** Close code for it; among those that RFC 6455 leaves to applications. */
+const SLOW_READER = 4430;
 
 interface Options {
   server: Server;
@@ -66,7 +68,7 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
       },
       onNext: ({ extra }, _id, _payload, _args, result) => {
         if (extra.socket.bufferedAmount > BUFFERED_BYTES) {
-          extra.socket.close(CloseCode.TerminatedConnection, 'This connection is not reading: come back with your last counter.');
+          extra.socket.close(SLOW_READER, 'This connection is not reading: come back with your last counter.');
         }
         return result.errors ? { ...result, errors: tell(result.errors) } : undefined;
       },
