@@ -3,15 +3,14 @@ import 'reflect-metadata';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ServiceName } from '@gantry/contracts/command';
-import type { Type } from '@nestjs/common';
+import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Express } from 'express';
 import type { BaseConfig } from './config.js';
 import type { RunningKit } from './create-kit.js';
-import type { ServiceKit } from './kit.js';
+import { KIT, type ServiceKit } from './kit.js';
 import { createLogger, nestLogger, type Logger } from './logger.js';
-import { KIT } from './module.js';
 
 /** A service that takes commands. */
 export interface RunningService {
@@ -23,7 +22,7 @@ export interface RunningService {
 }
 
 /** Starts a service; resolves when it takes commands. `module` imports `ServiceModule.forRoot(config)`. Touches no signals: for tests, and for `runService`. */
-export const startService = async (module: Type, config: BaseConfig): Promise<RunningService> => {
+export const startService = async (module: Type | DynamicModule, config: BaseConfig): Promise<RunningService> => {
   const logger = createLogger(config);
   const app = await NestFactory.create<NestExpressApplication>(module, { logger: nestLogger(logger), bodyParser: false, abortOnError: false });
   const kit = app.get<RunningKit>(KIT);
@@ -99,7 +98,7 @@ const listenForEnd = (): void => {
  * several services in one process; a signal stops them all, then the process exits with 0. What goes uncaught is logged
  * and ends the process with 1, and so does a service that cannot start.
  */
-export const runService = async (name: ServiceName, module: Type, config: BaseConfig): Promise<void> => {
+export const runService = async (name: ServiceName, module: Type | DynamicModule, config: BaseConfig): Promise<void> => {
   const logger = createLogger(config);
   const entry: Hosted = { logger, stop: async () => undefined };
   hosted.push(entry);

@@ -19,6 +19,9 @@ import type { Logger } from './logger.js';
 
 export type { NatsConnection, Logger };
 
+/** Injection token of the ServiceKit, which `ServiceModule.forRoot(config)` of @gantry/service/module provides. */
+export const KIT = Symbol('ServiceKit');
+
 /** A read model of this service. */
 export interface ProjectionDefinition {
   /** Unique in the service. */
@@ -41,7 +44,7 @@ export interface ReactionDefinition {
   handle(envelope: EventEnvelope, context: CallContext): Promise<void>;
 }
 
-/** Injected under the token `KIT` of @gantry/service/module. Bind everything while the module is made, before it starts. */
+/** Injected under the token `KIT`. Bind everything while the module is made, before it starts. */
 export interface ServiceKit {
   readonly config: BaseConfig;
   readonly logger: Logger;

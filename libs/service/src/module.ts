@@ -2,9 +2,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { BaseConfig } from './config.js';
 import { createKit } from './create-kit.js';
+import { KIT } from './kit.js';
 
-/** Injection token of the ServiceKit. */
-export const KIT = Symbol('ServiceKit');
+export { KIT };
 
 /** Global: provides `KIT`. */
 @Module({})
