@@ -38,15 +38,21 @@ eventLogContract('the Postgres event log', async (): Promise<LogSubject> => {
   const open = (): EventLog => createEventLog({ pool: service, schema: 'testing' });
   return {
     open,
-    appendHeld: async (stream, expectedVersion, events, meta) => {
+    hold: async () => {
       const client = await service.connect();
       await client.query('begin');
-      await open().appendIn(client, stream, expectedVersion, events, meta);
+      await client.query('select pg_current_xact_id()');
+      let isOpen = true;
+      const end = async (how: 'commit' | 'rollback'): Promise<void> => {
+        if (!isOpen) return;
+        isOpen = false;
+        await client.query(how);
+        client.release();
+      };
       return {
-        commit: async () => {
-          await client.query('commit');
-          client.release();
-        },
+        append: (...args) => open().appendIn(client, ...args),
+        commit: () => end('commit'),
+        end: () => end('rollback'),
       };
     },
     asService: (sql, params) => service.query(sql, params),

@@ -181,7 +181,6 @@ const reach = async (wanted: {
   const { name, place, timeoutMs } = wanted;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const looked = new AbortController();
     // Another replica's commit does not wake us, hence the short poll.
     const since = wanted.commits.count();
     if (compareCheckpoints(await wanted.position(), place) >= 0) return;

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Meta, NewEvent, StoredEvent } from '@gantry/contracts/envelope';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.js';
 
 /** A place in a log. */
@@ -31,17 +31,25 @@ export interface LogUnderTest {
   verifyStream(stream: string): Promise<{ events: number; brokenAt: number | null }>;
 }
 
-/** One implementation, set up empty. */
-export interface LogSubject {
-  /** A log object; each call as good as one in another process. */
-  open(): LogUnderTest;
-  /** Appends in a transaction that stays open until `commit`. */
-  appendHeld(
+/** A transaction in the hands of a test. */
+export interface HeldTransaction {
+  append(
     stream: string,
     expectedVersion: number,
     events: readonly NewEvent[],
     meta: Meta,
-  ): Promise<{ commit(): Promise<void> }>;
+  ): Promise<StoredEvent[]>;
+  commit(): Promise<void>;
+  /** Rolls back what is not committed and gives the connection back; idempotent. */
+  end(): Promise<void>;
+}
+
+/** One implementation, set up empty. */
+export interface LogSubject {
+  /** A log object; each call as good as one in another process. */
+  open(): LogUnderTest;
+  /** Begins a transaction that has its place in the order of transactions now, and stays open until told. */
+  hold(): Promise<HeldTransaction>;
   /** Runs SQL as the service; `event_log` is on its search path. */
   asService(sql: string, params?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
   /** Runs SQL as the owner of the tables. */
@@ -64,6 +72,26 @@ export const someMeta: Meta = {
 };
 
 const start: PlaceInLog = { transactionId: '0', position: '0' };
+
+/** The log's end once nothing of earlier tests can still come: elsewhere on the server a transaction may hold it back. */
+const endOf = async (log: LogUnderTest): Promise<PlaceInLog> => {
+  const [marker] = await log.append(aStream(), 0, [anEvent()], someMeta);
+  return eventually(
+    async () => {
+      const last = await log.last();
+      return last.position === marker!.position && last;
+    },
+    { what: 'the end of the log' },
+  );
+};
+
+const held: HeldTransaction[] = [];
+const hold = async (subject: LogSubject): Promise<HeldTransaction> => {
+  const transaction = await subject.hold();
+  held.push(transaction);
+  return transaction;
+};
+
 const aStream = (): string => `test-${randomUUID()}`;
 
 /** Registers the suite under `name`. `make` is called once, before its first test. */
@@ -71,6 +99,9 @@ export const eventLogContract = (name: string, make: () => Promise<LogSubject>):
   describe(name, () => {
     let subject: LogSubject;
     beforeAll(async () => void (subject = await make()));
+    afterEach(async () => {
+      for (const transaction of held.splice(0)) await transaction.end();
+    });
     afterAll(() => subject?.dispose());
 
     appending(() => subject);
@@ -162,8 +193,9 @@ const writersAtOnce = (subject: () => LogSubject): unknown =>
 
     it('on many streams: a tail sees every event once and in stream order, one committed late among them', async () => {
       const log = subject().open();
-      const from = await log.last();
-      const held = await subject().appendHeld(aStream(), 0, [anEvent({ held: true })], someMeta);
+      const from = await endOf(log);
+      const held = await hold(subject());
+      await held.append(aStream(), 0, [anEvent({ held: true })], someMeta);
       const seen = collectTail(subject().open(), from);
 
       const streams = Array.from({ length: 16 }, aStream);
@@ -200,7 +232,7 @@ const reading = (subject: () => LogSubject): unknown =>
   describe('a reader of everything', () => {
     it('pages without gap or repetition, and a page is the same whenever it is read', async () => {
       const [log, stream] = [subject().open(), aStream()];
-      const from = await log.last();
+      const from = await endOf(log);
       const stored = await log.append(
         stream,
         0,
@@ -217,8 +249,9 @@ const reading = (subject: () => LogSubject): unknown =>
 
     it('never sees what a later commit could still precede', async () => {
       const log = subject().open();
-      const from = await log.last();
-      const held = await subject().appendHeld(aStream(), 0, [anEvent({ order: 'first' })], someMeta);
+      const from = await endOf(log);
+      const held = await hold(subject());
+      await held.append(aStream(), 0, [anEvent({ order: 'first' })], someMeta);
       await log.append(aStream(), 0, [anEvent({ order: 'second' })], someMeta);
       expect(await log.readAll(from, 10)).toEqual([]);
       await held.commit();
@@ -227,6 +260,21 @@ const reading = (subject: () => LogSubject): unknown =>
         return page.length === 2 && page;
       });
       expect(events.map(({ data }) => data)).toEqual([{ order: 'first' }, { order: 'second' }]);
+    });
+
+    it('goes by transaction, so that one which began early and wrote late is not skipped', async () => {
+      const log = subject().open();
+      const from = await endOf(log);
+      const held = await hold(subject());
+      await log.append(aStream(), 0, [anEvent({ wrote: 'first' })], someMeta);
+      await held.append(aStream(), 0, [anEvent({ wrote: 'second, in an older transaction' })], someMeta);
+      await held.commit();
+      await eventually(async () => (await log.readAll(from, 10)).length === 2);
+      const [first] = await log.readAll(from, 1);
+      const [second] = await log.readAll(first!, 1);
+      expect(first!.data).toEqual({ wrote: 'second, in an older transaction' });
+      expect(second!.data).toEqual({ wrote: 'first' });
+      expect(await log.last()).toEqual({ transactionId: second!.transactionId, position: second!.position });
     });
 
     it('ends its tail when told to', async () => {
