@@ -2,6 +2,7 @@
  * A creating command given twice is carried out once. Needs in the service's migrations:
  * `create table :SCHEMA.idempotency_key (scope text, key text, id uuid not null, primary key (scope, key));`
  */
+import { PlatformError } from '@gantry/contracts/errors';
 import type { EventLog } from '@gantry/eventlog/log';
 import { identifier, withTransaction, type Sql } from '@gantry/eventlog/sql';
 import type pg from 'pg';
@@ -18,9 +19,24 @@ export interface OnceSettings {
 }
 
 /**
+ * Takes a unique key (a name within its organization) for `id`, in the transaction that appends: read models follow
+ * later and cannot decide a race. Kept in the table `idempotency_key` as well. Taken by the same id again is fine.
+ * Throws `conflict` with `sentence` when another id has it.
+ */
+export const claim = async (
+  sql: Sql,
+  log: EventLog,
+  { scope, key, id, sentence }: { scope: string; key: string; id: string; sentence: string },
+): Promise<void> => {
+  const first = await reserve(sql, `${identifier(log.schema)}.idempotency_key`, scope, key, id);
+  if (first !== null && first !== id) throw new PlatformError('conflict', sentence, { details: { scope, key } });
+};
+
+/**
  * Runs `create` in a transaction, once per scope and key; the key is kept in the same transaction. Append in it with
  * `kit.log.appendIn(sql, ...)`. A later call with the same key gets the first id and `created: false`; one that runs at
- * the same time waits for the first. Throws what `create` throws (then the key is free again).
+ * the same time waits for the first. Checks that the first call would fail the second time (is the name free?) belong into
+ * `create`; for unique names see `claim`. Throws what `create` throws (then the key is free again).
  */
 export const once = async (
   { pool, log }: { pool: pg.Pool; log: EventLog | null },

@@ -6,18 +6,17 @@ import { authorize } from '@gantry/contracts/access';
 import { ENCRYPTED } from '@gantry/contracts/credential';
 import type { EventEnvelope } from '@gantry/contracts/envelope';
 import { makeEvent, parseEvent } from '@gantry/contracts/envelope';
-import { PlatformError } from '@gantry/contracts/errors';
 import { CreateOrganization, GetKeys, IssueToken, ListOrganizations, OrganizationCreated, RevokeToken, identityEvents } from '@gantry/contracts/identity';
 import { CloseRecord } from '@gantry/contracts/record';
 import { provision } from '@gantry/eventlog/migrate';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
-import { EntitySchema } from 'typeorm';
+import { EntitySchema, type DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startService, type RunningService } from './boot.js';
 import { systemContext } from './context.js';
-import { once } from './idempotency.js';
+import { claim, once } from './idempotency.js';
 import { KIT, type ServiceKit } from './kit.js';
 import { ServiceModule } from './module.js';
 import { byCreation, readPage } from './page.js';
@@ -39,6 +38,7 @@ let issuer: TestIssuer;
 let services: RunningService[];
 let gateway: TestCaller;
 let kit: ServiceKit;
+let source: DataSource;
 let holdTokens: Promise<void> = Promise.resolve();
 const reactions: { id: string; causationId?: string; correlationId: string }[] = [];
 const superuser = testPrincipal({ superuser: true, username: 'admin' });
@@ -55,12 +55,11 @@ const bindOrganizations = async (kit: ServiceKit): Promise<void> => {
       await sql.query('insert into identity.organization (id, name, created_at) values ($1, $2, $3)', [event.data.organizationId, event.data.name, stored.at]);
     },
   });
-  const source = await kit.dataSource([OrganizationEntity]);
+  source = await kit.dataSource([OrganizationEntity]);
   kit.handle(CreateOrganization, async (input, context) => {
     authorize(context.principal!, 'admin', null, 'organizations');
-    const taken = await source.getRepository(OrganizationEntity).countBy({ name: input.name });
-    if (taken > 0) throw new PlatformError('conflict', `There is an organization called ${input.name} already.`);
     return once(kit, { scope: `organization:${context.principal!.userId}`, key: input.idempotencyKey }, async (sql, id) => {
+      await claim(sql, kit.log!, { scope: 'organization.name', key: input.name, id, sentence: `There is an organization called ${input.name} already.` });
       const event = makeEvent(OrganizationCreated, randomUUID(), { organizationId: id, name: input.name, description: input.description });
       await kit.log!.appendIn(sql, `organization-${id}`, 0, [event], context.meta());
     });
@@ -133,6 +132,20 @@ describe('a command', () => {
     const answers = await Promise.all(Array.from({ length: 6 }, () => create('Only once', { idempotencyKey: 'k-1' })));
     expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
     expect(answers.filter(({ created }) => created)).toHaveLength(1);
+  });
+
+  it('creates one of two things that want the same name at once, and can be repeated under another name', async () => {
+    const answers = await Promise.allSettled([create('Wanted', { idempotencyKey: 'w-1' }), create('Wanted', { idempotencyKey: 'w-2' })]);
+    expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(answers.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'conflict', message: expect.stringContaining('called Wanted') } });
+    const loser = answers[0]!.status === 'rejected' ? 'w-1' : 'w-2';
+    await expect(create('Not wanted', { idempotencyKey: loser })).resolves.toMatchObject({ created: true });
+  });
+
+  it('can be looked up through TypeORM', async () => {
+    const { id } = await create('By entity');
+    const found = await source.getRepository(OrganizationEntity).findOneByOrFail({ name: 'By entity' });
+    expect(found.id).toBe(id);
   });
 
   it('is refused without an assertion, with a forged, a foreign and an expired one', async () => {
