@@ -10,14 +10,22 @@ const specs: EventSpec[] = Object.values(catalogue);
 
 describe('recorded events', () => {
   it.each(readdirSync(folder))('%s parses to the current version', (file) => {
-    const recorded = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { type: string; version: number; data: unknown };
+    const recorded = JSON.parse(readFileSync(join(folder, file), 'utf8')) as {
+      type: string;
+      version: number;
+      data: unknown;
+    };
     expect(file).toBe(`${recorded.type}.v${recorded.version}.json`);
-    expect(parseEvent(catalogue as Record<string, EventSpec>, recorded)?.version).toBe(specs.find(({ type }) => type === recorded.type)?.version);
+    expect(parseEvent(catalogue as Record<string, EventSpec>, recorded)?.version).toBe(
+      specs.find(({ type }) => type === recorded.type)?.version,
+    );
   });
 
   it('exist for every version of every event type', () => {
     const files = readdirSync(folder);
-    const wanted = specs.flatMap(({ type, version }) => Array.from({ length: version }, (_, index) => `${type}.v${index + 1}.json`));
+    const wanted = specs.flatMap(({ type, version }) =>
+      Array.from({ length: version }, (_, index) => `${type}.v${index + 1}.json`),
+    );
     expect(files.sort()).toEqual(wanted.sort());
   });
 

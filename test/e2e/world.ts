@@ -1,0 +1,54 @@
+/**
+ * The world of the end-to-end tests: a whole Gantry of their own, started by `./gantry up` as a user would, a process per service
+ * so that each can be killed, and stopped at the end whatever happened.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+const root = join(import.meta.dirname, '../..');
+
+/** What `gantry status --json` says, as far as the tests use it. */
+export interface World {
+  root: string;
+  home: string;
+  graphql: string;
+  graphqlWs: string;
+  web: string;
+  pods: string;
+  tokenFile: string;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    world: World;
+  }
+}
+
+/** Starts it; the returned function stops it. */
+export default function setup(project: TestProject): () => void {
+  const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'e2e');
+  const env = {
+    ...process.env,
+    GANTRY_HOME: home,
+    GANTRY_PROCESSES: 'separate',
+    GANTRY_TEMPLATES_GIT_TIMEOUT_SECONDS: '5',
+  };
+  const gantry = (...args: string[]) =>
+    execFileSync(join(root, 'gantry'), args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  gantry('reset', '--yes');
+  const status = JSON.parse(lastJson(gantry('up', '--detach', '--json'))) as World;
+  project.provide('world', {
+    root,
+    home,
+    graphql: status.graphql,
+    graphqlWs: status.graphqlWs,
+    web: status.web,
+    pods: status.pods,
+    tokenFile: status.tokenFile,
+  });
+  return () => void gantry('down');
+}
+
+/** The command's own progress may come before its JSON. */
+const lastJson = (output: string): string => output.slice(output.indexOf('{'));
