@@ -16,6 +16,8 @@ export const CredentialField = z.object({
   multiline: z.boolean().default(false),
   helpText: z.string().default(''),
   choices: z.array(z.string()).optional(),
+  /** What an input that is left out means. */
+  default: z.union([z.string(), z.boolean()]).optional(),
 });
 export const CredentialType = z.object({
   /** AWX's namespace: `ssh`, `vault`, `registry`... */
