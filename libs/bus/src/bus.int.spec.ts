@@ -28,7 +28,12 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 const storedEvent = (type: string, jobId: string, version = 1): StoredEvent => ({
   id: randomUUID(),
@@ -45,7 +50,9 @@ const storedEvent = (type: string, jobId: string, version = 1): StoredEvent => (
 });
 
 /** Runs a consumer until `stop`. */
-const consuming = (settings: Pick<ConsumeSettings, 'purpose' | 'types' | 'handle'> & Partial<ConsumeSettings>): { stop(): Promise<void> } => {
+const consuming = (
+  settings: Pick<ConsumeSettings, 'purpose' | 'types' | 'handle'> & Partial<ConsumeSettings>,
+): { stop(): Promise<void> } => {
   const abort = new AbortController();
   const done = consume({ nc, service: 'launcher', logger: quiet, signal: abort.signal, ...settings });
   return {
@@ -134,7 +141,8 @@ describe('a consumer', () => {
     });
     const publisher = createPublisher(nc);
     await publisher.publish(storedEvent('record.opened', jobId, 99));
-    for (let version = 1; version <= 50; version++) await publisher.publish(storedEvent('record.agent_started', jobId, version));
+    for (let version = 1; version <= 50; version++)
+      await publisher.publish(storedEvent('record.agent_started', jobId, version));
     await eventually(() => seen.length >= 50);
     await consumer.stop();
     expect(seen).toEqual(Array.from({ length: 50 }, (_, index) => index + 1));
@@ -157,14 +165,19 @@ describe('a consumer', () => {
     await publisher.publish(storedEvent('record.integrity_alarm', good));
     const manager = await jetstreamManager(nc);
     const letter = await eventually(async () => {
-      const message = await manager.streams.getMessage(streamNames.deadLetters, { last_by_subj: 'gantry.dlq.launcher' }).catch(() => null);
+      const message = await manager.streams
+        .getMessage(streamNames.deadLetters, { last_by_subj: 'gantry.dlq.launcher' })
+        .catch(() => null);
       return message?.json<EventEnvelope>().stream === `record-${bad}` ? message : null;
     });
     await eventually(() => seen.includes(good));
     await consumer.stop();
     expect(letter.header.get('Gantry-Dead-Reason')).toBe('not_found: no such job');
     expect(letter.header.get('Gantry-Dead-Consumer')).toBe('launcher-dead');
-    const { num_ack_pending, num_pending } = await manager.consumers.info(streamNames.events, 'launcher-dead');
+    const { num_ack_pending, num_pending } = await manager.consumers.info(
+      streamNames.events,
+      'launcher-dead',
+    );
     expect([num_ack_pending, num_pending]).toEqual([0, 0]);
   });
 
@@ -201,7 +214,12 @@ describe('a consumer whose server is restarted', () => {
     const seen = new Set<string>();
     const abort = new AbortController();
     const done = consume({
-      nc: connection, service: 'launcher', purpose: 'restart', types: ['record.opened'], logger: quiet, signal: abort.signal,
+      nc: connection,
+      service: 'launcher',
+      purpose: 'restart',
+      types: ['record.opened'],
+      logger: quiet,
+      signal: abort.signal,
       handle: async (envelope) => void seen.add(envelope.id),
     });
     const first = storedEvent('record.opened', randomUUID());
@@ -253,7 +271,10 @@ describe('live hints', () => {
   it('reach the watchers of their job only', async () => {
     const [jobId, other] = [randomUUID(), randomUUID()];
     const [own, all]: [number[], string[]] = [[], []];
-    const ends = [subscribeLive(nc, jobId, (hint) => own.push(hint.committedCounter)), subscribeLive(nc, '*', (hint) => all.push(hint.jobId))];
+    const ends = [
+      subscribeLive(nc, jobId, (hint) => own.push(hint.committedCounter)),
+      subscribeLive(nc, '*', (hint) => all.push(hint.jobId)),
+    ];
     await nc.flush();
     publishLive(nc, { jobId: other, committedCounter: 5, sealed: false });
     publishLive(nc, { jobId, committedCounter: 7, sealed: true });

@@ -52,7 +52,11 @@ export const connectNats = async (settings: ConnectSettings): Promise<NatsConnec
 
 const readSeed = async (file: string): Promise<Uint8Array> => {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new PlatformError('invalid', `The NATS key ${file} cannot be read: make it with ./gantry up, or name another file.`, { cause });
+    throw new PlatformError(
+      'invalid',
+      `The NATS key ${file} cannot be read: make it with ./gantry up, or name another file.`,
+      { cause },
+    );
   });
   return new TextEncoder().encode(text.trim());
 };
@@ -62,10 +66,19 @@ export const fromNats = (error: unknown, doing: string): PlatformError => {
   if (isPlatformError(error)) return error;
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof errors.PermissionViolationError) {
-      return new PlatformError('forbidden', `NATS does not allow this service to ${doing} (${cause.operation} ${cause.subject}).`, { cause: error });
+      return new PlatformError(
+        'forbidden',
+        `NATS does not allow this service to ${doing} (${cause.operation} ${cause.subject}).`,
+        { cause: error },
+      );
     }
-    if (cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError) {
-      return new PlatformError('unauthenticated', `NATS refuses this service's key: cannot ${doing}.`, { cause: error });
+    if (
+      cause instanceof errors.AuthorizationError ||
+      cause instanceof errors.UserAuthenticationExpiredError
+    ) {
+      return new PlatformError('unauthenticated', `NATS refuses this service's key: cannot ${doing}.`, {
+        cause: error,
+      });
     }
   }
   const reason = error instanceof Error ? error.message : String(error);

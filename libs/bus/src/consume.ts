@@ -10,7 +10,15 @@ import type { ServiceName } from '@gantry/contracts/command';
 import { EventEnvelope } from '@gantry/contracts/envelope';
 import { PlatformError, asPlatformError, errorTreatments } from '@gantry/contracts/errors';
 import { deadLetterSubject, headers as names, streamNames } from '@gantry/contracts/subjects';
-import { AckPolicy, DeliverPolicy, ReplayPolicy, jetstream, jetstreamManager, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  ReplayPolicy,
+  jetstream,
+  jetstreamManager,
+  type ConsumerMessages,
+  type JsMsg,
+} from '@nats-io/jetstream';
 import { headers, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { fromNats } from './connect.js';
 import { settle } from './settlement.js';
@@ -49,7 +57,11 @@ export const consume = async (settings: ConsumeSettings): Promise<void> => {
   const nouns = [...new Set(settings.types.map((type) => type.split('.')[0]!))];
   await Promise.all(
     nouns.map((noun) =>
-      follow(settings, `${settings.service}-${settings.purpose}${nouns.length > 1 ? `-${noun}` : ''}`, `gantry.evt.${noun}.>`),
+      follow(
+        settings,
+        `${settings.service}-${settings.purpose}${nouns.length > 1 ? `-${noun}` : ''}`,
+        `gantry.evt.${noun}.>`,
+      ),
     ),
   );
 };
@@ -81,7 +93,11 @@ const follow = async (settings: ConsumeSettings, durable: string, filter: string
         await lanes.enter(streamOf(message), () => handleOne(settings, durable, message));
       }
     } catch (error) {
-      if (!signal.aborted) logger.warn({ consumer: durable, err: fromNats(error, `consume ${filter}`) }, 'consumer interrupted, trying again');
+      if (!signal.aborted)
+        logger.warn(
+          { consumer: durable, err: fromNats(error, `consume ${filter}`) },
+          'consumer interrupted, trying again',
+        );
     } finally {
       signal.removeEventListener('abort', stop);
       stop();
@@ -108,11 +124,19 @@ const handleOne = async (settings: ConsumeSettings, consumer: string, message: J
   }
 };
 
-const settleFailure = async (settings: ConsumeSettings, message: JsMsg, thrown: unknown, place: { deliveries: number }): Promise<void> => {
+const settleFailure = async (
+  settings: ConsumeSettings,
+  message: JsMsg,
+  thrown: unknown,
+  place: { deliveries: number },
+): Promise<void> => {
   const { logger } = settings;
   const error = asPlatformError(thrown);
   const outcome = settle(error, place.deliveries);
-  logger[errorTreatments[error.code].log]({ ...place, outcome: outcome.kind, err: error }, 'event not handled');
+  logger[errorTreatments[error.code].log](
+    { ...place, outcome: outcome.kind, err: error },
+    'event not handled',
+  );
   if (outcome.kind === 'ack') return message.ack();
   if (outcome.kind === 'again') return message.nak(outcome.delayMilliseconds);
   try {
@@ -124,7 +148,11 @@ const settleFailure = async (settings: ConsumeSettings, message: JsMsg, thrown: 
   }
 };
 
-const deadLetter = async ({ nc, service, purpose }: ConsumeSettings, message: JsMsg, reason: string): Promise<void> => {
+const deadLetter = async (
+  { nc, service, purpose }: ConsumeSettings,
+  message: JsMsg,
+  reason: string,
+): Promise<void> => {
   const header = headers();
   header.set(names.messageId, `${service}-${purpose}-${message.seq}`);
   header.set('Gantry-Dead-Reason', oneLine(reason));
@@ -144,7 +172,10 @@ const readEnvelope = (message: JsMsg): EventEnvelope => {
     throw new PlatformError('invalid', `${message.subject}: the message is not JSON.`);
   }
   const envelope = EventEnvelope.safeParse(raw);
-  if (!envelope.success) throw new PlatformError('invalid', `${message.subject}: the message is not an event.`, { cause: envelope.error });
+  if (!envelope.success)
+    throw new PlatformError('invalid', `${message.subject}: the message is not an event.`, {
+      cause: envelope.error,
+    });
   return envelope.data;
 };
 

@@ -11,7 +11,11 @@ export const publishLive = (nc: NatsConnection, hint: LiveHint): void => {
 };
 
 /** Hints of one job, or of all (`*`). Returns what ends it. Malformed hints are dropped. */
-export const subscribeLive = (nc: NatsConnection, jobId: string, callback: (hint: LiveHint) => void): (() => void) =>
+export const subscribeLive = (
+  nc: NatsConnection,
+  jobId: string,
+  callback: (hint: LiveHint) => void,
+): (() => void) =>
   follow(nc, liveSubject(jobId), (raw) => {
     const hint = LiveHint.safeParse(raw);
     if (hint.success) callback(hint.data);
@@ -21,7 +25,11 @@ export const subscribeLive = (nc: NatsConnection, jobId: string, callback: (hint
  * Events of these types (whole names, `job.finished`, or `job.*`) as they pass, for views that only want to be woken:
  * what passes while one is away is not seen. Needs a subscribe permission on the subject. Returns what ends it.
  */
-export const subscribeEvents = (nc: NatsConnection, types: readonly string[], callback: (envelope: EventEnvelope) => void): (() => void) => {
+export const subscribeEvents = (
+  nc: NatsConnection,
+  types: readonly string[],
+  callback: (envelope: EventEnvelope) => void,
+): (() => void) => {
   const ends = types.map((type) =>
     follow(nc, eventSubjects(type), (raw) => {
       const envelope = EventEnvelope.safeParse(raw);

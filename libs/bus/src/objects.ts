@@ -46,7 +46,9 @@ export const createObjectStore = (nc: NatsConnection): ObjectStore => {
   const store = (object: StoredObject, read: () => Readable): Promise<StoredObject> =>
     working(`store the object ${object.sha256}`, async (open) => {
       if (!(await exists(open, object.sha256))) {
-        await open.put({ name: object.sha256 }, Readable.toWeb(read()) as ReadableStream<Uint8Array>, { timeout: 10_000 });
+        await open.put({ name: object.sha256 }, Readable.toWeb(read()) as ReadableStream<Uint8Array>, {
+          timeout: 10_000,
+        });
       }
       return object;
     });
@@ -67,7 +69,9 @@ export const createObjectStore = (nc: NatsConnection): ObjectStore => {
         if (!found) return null;
         // The client reports its own digest check here; ours below covers it, but a rejection unheard would end the process.
         found.error.catch(() => undefined);
-        return Readable.fromWeb(found.data as Parameters<typeof Readable.fromWeb>[0]).compose(verifying(sha256)) as Readable;
+        return Readable.fromWeb(found.data as Parameters<typeof Readable.fromWeb>[0]).compose(
+          verifying(sha256),
+        ) as Readable;
       }),
     has: (sha256) => working(`look for the object ${sha256}`, (open) => exists(open, sha256)),
   };
@@ -81,7 +85,8 @@ const describe = (bytes: Uint8Array): StoredObject => ({
 const pieceBytes = 128 * 1024;
 
 function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let start = 0; start < bytes.byteLength; start += pieceBytes) yield bytes.subarray(start, start + pieceBytes);
+  for (let start = 0; start < bytes.byteLength; start += pieceBytes)
+    yield bytes.subarray(start, start + pieceBytes);
 }
 
 const spool = async (source: Readable): Promise<{ file: string; object: StoredObject }> => {
@@ -116,9 +121,13 @@ const verifying = (sha256: string): Transform => {
       done(
         found === sha256
           ? null
-          : new PlatformError('defect', `The object store gave other bytes for ${sha256} (they are ${found}): the object is damaged.`, {
-              details: { expected: sha256, found },
-            }),
+          : new PlatformError(
+              'defect',
+              `The object store gave other bytes for ${sha256} (they are ${found}): the object is damaged.`,
+              {
+                details: { expected: sha256, found },
+              },
+            ),
       );
     },
   });

@@ -16,7 +16,10 @@ export interface EventPublisher {
 }
 
 /** A publisher with at most `window` publications under way (256 when left out). */
-export const createPublisher = (nc: NatsConnection, { window = 256 }: { window?: number } = {}): EventPublisher => {
+export const createPublisher = (
+  nc: NatsConnection,
+  { window = 256 }: { window?: number } = {},
+): EventPublisher => {
   const stream = jetstream(nc);
   const waiting: (() => void)[] = [];
   let underWay = 0;
@@ -41,7 +44,11 @@ export const createPublisher = (nc: NatsConnection, { window = 256 }: { window?:
         });
       } catch (error) {
         if (error instanceof JetStreamApiError) {
-          throw new PlatformError('unavailable', `JetStream did not take ${event.type} (${event.id}): ${error.message}`, { cause: error });
+          throw new PlatformError(
+            'unavailable',
+            `JetStream did not take ${event.type} (${event.id}): ${error.message}`,
+            { cause: error },
+          );
         }
         throw fromNats(error, `publish ${subject}`);
       } finally {

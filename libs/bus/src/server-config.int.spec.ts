@@ -26,7 +26,9 @@ const connections = {} as Record<NatsUser, NatsConnection>;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'gantry-test-nkeys-'));
   const pairs = users.map((user) => [user, nkeys.createUser()] as const);
-  server = await startNats({ config: natsAccounts(Object.fromEntries(pairs.map(([user, pair]) => [user, pair.getPublicKey()]))) });
+  server = await startNats({
+    config: natsAccounts(Object.fromEntries(pairs.map(([user, pair]) => [user, pair.getPublicKey()]))),
+  });
   for (const [user, pair] of pairs) {
     const seedFile = join(directory, user);
     writeFileSync(seedFile, pair.getSeed());
@@ -43,8 +45,17 @@ afterAll(async () => {
 const event = (type: string): StoredEvent => {
   const id = randomUUID();
   return {
-    id, type, version: 1, data: {}, stream: `${type.split('.')[0]}-${id}`, streamVersion: 1, position: '1', transactionId: '1',
-    meta: { actor: { kind: 'system', id: 'test', name: 'test' }, correlationId: 'c' }, at: '2026-11-23T00:00:00.000Z', hash: '',
+    id,
+    type,
+    version: 1,
+    data: {},
+    stream: `${type.split('.')[0]}-${id}`,
+    streamVersion: 1,
+    position: '1',
+    transactionId: '1',
+    meta: { actor: { kind: 'system', id: 'test', name: 'test' }, correlationId: 'c' },
+    at: '2026-11-23T00:00:00.000Z',
+    hash: '',
   };
 };
 
@@ -58,19 +69,32 @@ const subscriptionError = async (nc: NatsConnection, subject: string): Promise<E
   return failure;
 };
 
-const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 describe('a service on NATS', () => {
   it('logs in with its own key and with no other', async () => {
     const strangers = join(directory, 'stranger');
     writeFileSync(strangers, nkeys.createUser().getSeed());
-    await expect(connectNats({ url: server.url, name: 'nobody' })).rejects.toMatchObject({ code: 'unauthenticated' });
-    await expect(connectNats({ url: server.url, name: 'nobody', seedFile: strangers })).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(connectNats({ url: server.url, name: 'nobody' })).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+    await expect(connectNats({ url: server.url, name: 'nobody', seedFile: strangers })).rejects.toMatchObject(
+      { code: 'unauthenticated' },
+    );
   });
 
   it('finds the streams in order without being allowed to change them', async () => {
     for (const service of serviceNames) {
-      expect(Object.values(await ensureStreams(connections[service]))).toEqual(['unchanged', 'unchanged', 'unchanged']);
+      expect(Object.values(await ensureStreams(connections[service]))).toEqual([
+        'unchanged',
+        'unchanged',
+        'unchanged',
+      ]);
     }
     const manager = await jetstreamManager(connections.launcher, { checkAPI: false });
     await expect(manager.streams.purge(streamNames.events)).rejects.toThrow(/permission/i);
@@ -79,23 +103,36 @@ describe('a service on NATS', () => {
 
   it('publishes its own events and nobody else’s', async () => {
     await createPublisher(connections.ingest).publish(event('record.sealed'));
-    await expect(createPublisher(connections.ingest).publish(event('job.finished'))).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(createPublisher(connections.gateway).publish(event('job.finished'))).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(createPublisher(connections.ingest).publish(event('job.finished'))).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(createPublisher(connections.gateway).publish(event('job.finished'))).rejects.toMatchObject({
+      code: 'forbidden',
+    });
   });
 
   it('calls what it may, is answered, and is refused the rest', async () => {
-    const answers = connections.vault.subscribe('gantry.cmd.vault.>', { queue: 'vault', callback: (_error, message: Msg) => void message.respond('yes') });
+    const answers = connections.vault.subscribe('gantry.cmd.vault.>', {
+      queue: 'vault',
+      callback: (_error, message: Msg) => void message.respond('yes'),
+    });
     await connections.vault.flush();
     const reply = await connections.ingest.request('gantry.cmd.vault.grant.redeem', '{}', { timeout: 5_000 });
     expect(reply.string()).toBe('yes');
-    await expect(connections.gateway.request('gantry.cmd.vault.grant.redeem', '{}', { timeout: 5_000 })).rejects.toThrow(/permission/i);
-    await expect(connections.templates.request('gantry.cmd.vault.credential.pin', '{}', { timeout: 5_000 })).rejects.toThrow(/permission/i);
+    await expect(
+      connections.gateway.request('gantry.cmd.vault.grant.redeem', '{}', { timeout: 5_000 }),
+    ).rejects.toThrow(/permission/i);
+    await expect(
+      connections.templates.request('gantry.cmd.vault.credential.pin', '{}', { timeout: 5_000 }),
+    ).rejects.toThrow(/permission/i);
     answers.unsubscribe();
   });
 
   it('cannot listen to other services’ commands, replies and events', async () => {
     expect(await subscriptionError(connections.templates, 'gantry.cmd.templates.>')).toBeNull();
-    expect(await subscriptionError(connections.templates, 'gantry.cmd.vault.>')).toMatchObject({ message: expect.stringMatching(/permission/i) });
+    expect(await subscriptionError(connections.templates, 'gantry.cmd.vault.>')).toMatchObject({
+      message: expect.stringMatching(/permission/i),
+    });
     expect(await subscriptionError(connections.templates, '_INBOX.>')).not.toBeNull();
     expect(await subscriptionError(connections.templates, '_INBOX.vault.>')).not.toBeNull();
     expect(await subscriptionError(connections.templates, 'gantry.evt.>')).not.toBeNull();
@@ -106,7 +143,11 @@ describe('a service on NATS', () => {
     const seen: string[] = [];
     const abort = new AbortController();
     const done = consume({
-      nc: connections.launcher, service: 'launcher', purpose: 'follow', types: ['record.sealed', 'record.opened', 'grant.redeemed'], logger: quiet,
+      nc: connections.launcher,
+      service: 'launcher',
+      purpose: 'follow',
+      types: ['record.sealed', 'record.opened', 'grant.redeemed'],
+      logger: quiet,
       signal: abort.signal,
       handle: async (envelope) => void seen.push(envelope.id),
     });
@@ -117,16 +158,29 @@ describe('a service on NATS', () => {
     abort.abort();
     await done;
     const manager = await jetstreamManager(connections.launcher, { checkAPI: false });
-    await expect(manager.consumers.add(streamNames.events, { durable_name: 'launcher-spy', filter_subject: 'gantry.evt.user.>' })).rejects.toThrow(/permission/i);
-    await expect(manager.consumers.add(streamNames.events, { durable_name: 'launcher-all' })).rejects.toThrow(/permission/i);
+    await expect(
+      manager.consumers.add(streamNames.events, {
+        durable_name: 'launcher-spy',
+        filter_subject: 'gantry.evt.user.>',
+      }),
+    ).rejects.toThrow(/permission/i);
+    await expect(manager.consumers.add(streamNames.events, { durable_name: 'launcher-all' })).rejects.toThrow(
+      /permission/i,
+    );
   });
 
   it('stores and reads objects as far as it may', async () => {
     const { sha256 } = await createObjectStore(connections.templates).put(Buffer.from('an archive'));
     for (const reader of ['templates', 'ingest', 'launcher'] as const) {
-      expect((await buffer((await createObjectStore(connections[reader]).get(sha256))!)).toString()).toBe('an archive');
+      expect((await buffer((await createObjectStore(connections[reader]).get(sha256))!)).toString()).toBe(
+        'an archive',
+      );
     }
-    await expect(createObjectStore(connections.ingest).put(Buffer.from('forged'))).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(createObjectStore(connections.gateway).get(sha256)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(createObjectStore(connections.ingest).put(Buffer.from('forged'))).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(createObjectStore(connections.gateway).get(sha256)).rejects.toMatchObject({
+      code: 'forbidden',
+    });
   });
 });

@@ -21,7 +21,11 @@ export interface NatsPermissions {
 const objectStream = `OBJ_${OBJECT_BUCKET}`;
 
 /** Which services store objects, and which read them. */
-const objectAccess: Partial<Record<ServiceName, 'read' | 'write'>> = { templates: 'write', ingest: 'read', launcher: 'read' };
+const objectAccess: Partial<Record<ServiceName, 'read' | 'write'>> = {
+  templates: 'write',
+  ingest: 'read',
+  launcher: 'read',
+};
 
 /** All permissions of a service. */
 export const natsPermissions = (service: ServiceName): NatsPermissions => {
@@ -30,7 +34,9 @@ export const natsPermissions = (service: ServiceName): NatsPermissions => {
     publish: [
       ...own.publish,
       '$JS.API.INFO',
-      ...[streamNames.events, streamNames.deadLetters, objectStream].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
+      ...[streamNames.events, streamNames.deadLetters, objectStream].map(
+        (stream) => `$JS.API.STREAM.INFO.${stream}`,
+      ),
       ...consumerSubjects(eventConsumers[service] ?? []),
       ...objectSubjects(objectAccess[service]),
     ],
@@ -96,4 +102,5 @@ const serviceUser = (service: ServiceName, key: string): string => {
       } }`;
 };
 
-const list = (subjects: readonly string[]): string => `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;
+const list = (subjects: readonly string[]): string =>
+  `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;

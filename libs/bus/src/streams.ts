@@ -1,6 +1,14 @@
 /** JetStream streams as they are declared here; the server's are made so, or changed to be so. */
 import { OBJECT_BUCKET, streamNames } from '@gantry/contracts/subjects';
-import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType, StoreCompression, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  RetentionPolicy,
+  StorageType,
+  StoreCompression,
+  jetstreamManager,
+  type StreamConfig,
+} from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { fromNats } from './connect.js';
 
@@ -14,7 +22,8 @@ export type DeclaredStream = Pick<StreamConfig, 'name' | 'subjects' | 'descripti
 export const declaredStreams = (replicas = 1): readonly DeclaredStream[] => [
   {
     name: streamNames.events,
-    description: 'Events of all services, published by the relays of their logs. Postgres keeps them; this carries them.',
+    description:
+      'Events of all services, published by the relays of their logs. Postgres keeps them; this carries them.',
     subjects: ['gantry.evt.>'],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
@@ -39,7 +48,8 @@ export const declaredStreams = (replicas = 1): readonly DeclaredStream[] => [
   {
     // The layout that @nats-io/obj expects of a bucket (NATS ADR-20).
     name: `OBJ_${OBJECT_BUCKET}`,
-    description: 'Project archives and inventory snapshots by sha256. Parts of a job record: kept until removed.',
+    description:
+      'Project archives and inventory snapshots by sha256. Parts of a job record: kept until removed.',
     subjects: [`$O.${OBJECT_BUCKET}.C.>`, `$O.${OBJECT_BUCKET}.M.>`],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
@@ -58,7 +68,10 @@ export type StreamOutcome = 'unchanged' | 'created' | 'updated';
  * Makes the declared streams, or changes those that differ. Safe to run twice at once. A user that may only look gets
  * through when nothing is to be done. Throws `forbidden` when something is to be done and the user may not, `unavailable`.
  */
-export const ensureStreams = async (nc: NatsConnection, options: { replicas?: number } = {}): Promise<Record<string, StreamOutcome>> => {
+export const ensureStreams = async (
+  nc: NatsConnection,
+  options: { replicas?: number } = {},
+): Promise<Record<string, StreamOutcome>> => {
   const outcome: Record<string, StreamOutcome> = {};
   try {
     const manager = await jetstreamManager(nc, { checkAPI: false });
@@ -85,7 +98,9 @@ export const ensureStreams = async (nc: NatsConnection, options: { replicas?: nu
 
 /** True when the server's configuration is not what is declared; what is not declared is the server's own affair. */
 export const differs = (declared: DeclaredStream, actual: object): boolean =>
-  Object.entries(declared).some(([key, value]) => JSON.stringify(value) !== JSON.stringify((actual as Record<string, unknown>)[key]));
+  Object.entries(declared).some(
+    ([key, value]) => JSON.stringify(value) !== JSON.stringify((actual as Record<string, unknown>)[key]),
+  );
 
 /** When the events stream was made, ISO 8601: another value means that it is another stream and all events must be published again. */
 export const eventStreamBirth = async (nc: NatsConnection): Promise<string> => {

@@ -1,5 +1,12 @@
 /** One aggregate, one decision: load, fold, decide, append; decide anew when somebody was faster. */
-import { parseEvent, type EventOf, type EventSpec, type Meta, type NewEvent, type StoredEvent } from '@gantry/contracts/envelope';
+import {
+  parseEvent,
+  type EventOf,
+  type EventSpec,
+  type Meta,
+  type NewEvent,
+  type StoredEvent,
+} from '@gantry/contracts/envelope';
 import { isPlatformError } from '@gantry/contracts/errors';
 import type { AppendOptions, EventLog } from '@gantry/eventlog/log';
 
@@ -35,7 +42,9 @@ export interface Decision<State> {
 const attempts = 4;
 
 /** Throws what `decide` throws; `conflict` when three retries all lost the race; what the log throws. */
-export const decideAndAppend = async <State, S extends EventSpec>(settings: DecisionSettings<State, S>): Promise<Decision<State>> => {
+export const decideAndAppend = async <State, S extends EventSpec>(
+  settings: DecisionSettings<State, S>,
+): Promise<Decision<State>> => {
   const { log, stream, decide, meta, inTransaction } = settings;
   for (let attempt = 1; ; attempt++) {
     const { state, version } = await loadAggregate(settings);
@@ -45,7 +54,11 @@ export const decideAndAppend = async <State, S extends EventSpec>(settings: Deci
       const stored = await log.append(stream, version, events, meta, { inTransaction });
       return { state: fold(settings, state, stored), version: version + stored.length, events: stored };
     } catch (error) {
-      const lostRace = isPlatformError(error) && error.code === 'conflict' && error.details['stream'] === stream && error.details['reason'] === undefined;
+      const lostRace =
+        isPlatformError(error) &&
+        error.code === 'conflict' &&
+        error.details['stream'] === stream &&
+        error.details['reason'] === undefined;
       if (!lostRace || attempt >= attempts) throw error;
     }
   }

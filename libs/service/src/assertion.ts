@@ -16,7 +16,9 @@ const refetchMilliseconds = 2_000;
 const remembered = 2_000;
 
 /** A verifier over the public keys that `fetchKeys` gives; they are fetched when first needed, and again for an unknown key id. */
-export const createAssertionVerifier = (fetchKeys: () => Promise<{ keys: Record<string, unknown>[] }>): VerifyAssertion => {
+export const createAssertionVerifier = (
+  fetchKeys: () => Promise<{ keys: Record<string, unknown>[] }>,
+): VerifyAssertion => {
   let keys: Promise<ReturnType<typeof createLocalJWKSet>> | null = null;
   let fetchedAt = 0;
   const known = new Map<string, { principal: Principal; until: number }>();
@@ -50,12 +52,15 @@ export const createAssertionVerifier = (fetchKeys: () => Promise<{ keys: Record<
     const checked = await check(assertion)
       .catch((error: unknown) => {
         // Identity may have a new key since.
-        if (!(error instanceof errors.JWKSNoMatchingKey) || Date.now() - fetchedAt < refetchMilliseconds) throw error;
+        if (!(error instanceof errors.JWKSNoMatchingKey) || Date.now() - fetchedAt < refetchMilliseconds)
+          throw error;
         keys = null;
         return check(assertion);
       })
       .catch((error: unknown) => {
-        throw isPlatformError(error) ? error : refused(error instanceof errors.JWTExpired ? 'it has expired' : 'it is not genuine', error);
+        throw isPlatformError(error)
+          ? error
+          : refused(error instanceof errors.JWTExpired ? 'it has expired' : 'it is not genuine', error);
       });
     if (known.size >= remembered) known.delete(known.keys().next().value!);
     known.set(assertion, checked);
@@ -64,4 +69,8 @@ export const createAssertionVerifier = (fetchKeys: () => Promise<{ keys: Record<
 };
 
 const refused = (why: string, cause?: unknown): PlatformError =>
-  new PlatformError('unauthenticated', `The assertion of who is asking does not hold: ${why}. Log in again.`, { cause });
+  new PlatformError(
+    'unauthenticated',
+    `The assertion of who is asking does not hold: ${why}. Log in again.`,
+    { cause },
+  );

@@ -22,9 +22,16 @@ export interface RunningService {
 }
 
 /** Starts a service; resolves when it takes commands. `module` imports `ServiceModule.forRoot(config)`. Touches no signals: for tests, and for `runService`. */
-export const startService = async (module: Type | DynamicModule, config: BaseConfig): Promise<RunningService> => {
+export const startService = async (
+  module: Type | DynamicModule,
+  config: BaseConfig,
+): Promise<RunningService> => {
   const logger = createLogger(config);
-  const app = await NestFactory.create<NestExpressApplication>(module, { logger: nestLogger(logger), bodyParser: false, abortOnError: false });
+  const app = await NestFactory.create<NestExpressApplication>(module, {
+    logger: nestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
   const kit = app.get<RunningKit>(KIT);
   const server = app.getHttpServer() as Server;
   const stop = async (): Promise<void> => {
@@ -84,7 +91,10 @@ const listenForEnd = (): void => {
     });
   }
   const fatal = (error: unknown): void => {
-    hosted[0]?.logger.fatal({ err: error instanceof Error ? error : new Error(String(error)) }, 'uncaught: the process ends');
+    hosted[0]?.logger.fatal(
+      { err: error instanceof Error ? error : new Error(String(error)) },
+      'uncaught: the process ends',
+    );
     process.exitCode = 1;
     // State is unknown: no orderly shutdown. The log line is out, pino writes synchronously.
     process.exit(1);
@@ -98,7 +108,11 @@ const listenForEnd = (): void => {
  * several services in one process; a signal stops them all, then the process exits with 0. What goes uncaught is logged
  * and ends the process with 1, and so does a service that cannot start.
  */
-export const runService = async (name: ServiceName, module: Type | DynamicModule, config: BaseConfig): Promise<void> => {
+export const runService = async (
+  name: ServiceName,
+  module: Type | DynamicModule,
+  config: BaseConfig,
+): Promise<void> => {
   const logger = createLogger(config);
   const entry: Hosted = { logger, stop: async () => undefined };
   hosted.push(entry);

@@ -14,7 +14,10 @@ import type { Logger } from './logger.js';
 import { observing, type Appended } from './observed-log.js';
 
 /** A command's handler. */
-export type CommandHandler<C extends CommandSpec> = (input: ReceivedBy<C>, context: CallContext) => Promise<OutputOf<C>>;
+export type CommandHandler<C extends CommandSpec> = (
+  input: ReceivedBy<C>,
+  context: CallContext,
+) => Promise<OutputOf<C>>;
 
 /** What binding needs of its service. */
 export interface BindingSettings {
@@ -33,11 +36,17 @@ export const bindCommand =
     const context = callerContext(request, settings);
     try {
       const output = await carryOut(command, handler, request, context, settings);
-      context.logger.debug({ command: command.name, milliseconds: Math.round(performance.now() - began) }, 'answered');
+      context.logger.debug(
+        { command: command.name, milliseconds: Math.round(performance.now() - began) },
+        'answered',
+      );
       return JSON.stringify({ ok: output } satisfies CommandAnswer);
     } catch (thrown) {
       const error = asPlatformError(fromDatabase(thrown));
-      context.logger[errorTreatments[error.code].log]({ command: command.name, err: error }, 'command not carried out');
+      context.logger[errorTreatments[error.code].log](
+        { command: command.name, err: error },
+        'command not carried out',
+      );
       return JSON.stringify({ error: toWire(error) } satisfies CommandAnswer);
     }
   };
@@ -50,7 +59,10 @@ const carryOut = async <C extends CommandSpec>(
   settings: BindingSettings,
 ): Promise<unknown> => {
   if (context.deadline !== undefined && context.deadline < Date.now()) {
-    throw new PlatformError('cancelled', `${command.name} came too late: nobody waits for the answer any more.`);
+    throw new PlatformError(
+      'cancelled',
+      `${command.name} came too late: nobody waits for the answer any more.`,
+    );
   }
   const named = command.principal ? await inNameOf(context, settings.verify) : context;
   const input = parseInput(command, request.body);
@@ -59,7 +71,9 @@ const carryOut = async <C extends CommandSpec>(
   const output = command.output.safeParse(result);
   if (!output.success) {
     throw new PlatformError('defect', 'Something went wrong inside Gantry; its log has the details.', {
-      cause: new Error(`${command.name} answered in another shape than declared: ${z.prettifyError(output.error)}`),
+      cause: new Error(
+        `${command.name} answered in another shape than declared: ${z.prettifyError(output.error)}`,
+      ),
     });
   }
   return output.data;
@@ -70,7 +84,11 @@ const inNameOf = async (context: CallContext, verify: VerifyAssertion): Promise<
     throw new PlatformError('unauthenticated', 'This needs to know who is asking: send a token.');
   }
   const principal = await verify(context.assertion);
-  return createContext({ ...context, principal, actor: { kind: 'user', id: principal.userId, name: principal.username } });
+  return createContext({
+    ...context,
+    principal,
+    actor: { kind: 'user', id: principal.userId, name: principal.username },
+  });
 };
 
 const parseInput = <C extends CommandSpec>(command: C, body: Uint8Array): ReceivedBy<C> => {
@@ -83,7 +101,10 @@ const parseInput = <C extends CommandSpec>(command: C, body: Uint8Array): Receiv
   const input = command.input.safeParse(raw);
   if (input.success) return input.data as ReceivedBy<C>;
   // Zod's own messages may quote what was given, which may be a secret: path and rule are said, values never.
-  const problems = input.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  const problems = input.error.issues.map((issue) => ({
+    path: issue.path.join('.'),
+    message: issue.message,
+  }));
   const text = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
   throw new PlatformError('invalid', text, { details: { command: command.name, problems } });
 };

@@ -11,16 +11,25 @@ import { newId } from './context.js';
 export type CommandAnswer = { ok: unknown } | { error: ErrorOnWire };
 
 /** What of a context travels with a call. */
-export type CallerContext = Partial<Pick<CallContext, 'correlationId' | 'causationId' | 'traceparent' | 'deadline' | 'assertion' | 'actor'>>;
+export type CallerContext = Partial<
+  Pick<CallContext, 'correlationId' | 'causationId' | 'traceparent' | 'deadline' | 'assertion' | 'actor'>
+>;
 
 /** Sends a command and returns what its owner answered. Throws what the owner threw; `unavailable` when nobody answers in time; `forbidden` when NATS does not let this service call it. */
-export type Call = <C extends CommandSpec>(command: C, input: InputOf<C>, context?: CallerContext) => Promise<OutputOf<C>>;
+export type Call = <C extends CommandSpec>(
+  command: C,
+  input: InputOf<C>,
+  context?: CallerContext,
+) => Promise<OutputOf<C>>;
 
 /** A caller over a connection, in the name of `service`. */
 export const createCall =
   (nc: NatsConnection, service: ServiceName): Call =>
   async (command, input, context = {}) => {
-    const deadline = Math.min(Date.now() + command.timeoutMilliseconds, context.deadline ?? Number.POSITIVE_INFINITY);
+    const deadline = Math.min(
+      Date.now() + command.timeoutMilliseconds,
+      context.deadline ?? Number.POSITIVE_INFINITY,
+    );
     const timeout = deadline - Date.now();
     if (timeout <= 0) throw late(command);
     let answer: CommandAnswer;
@@ -37,22 +46,34 @@ export const createCall =
     return answer.ok as OutputOf<typeof command>;
   };
 
-const headersFor = (command: CommandSpec, context: CallerContext, service: ServiceName, deadline: number): MsgHdrs => {
+const headersFor = (
+  command: CommandSpec,
+  context: CallerContext,
+  service: ServiceName,
+  deadline: number,
+): MsgHdrs => {
   const result = headers();
   result.set(names.correlationId, context.correlationId ?? newId());
   if (context.causationId) result.set(names.causationId, context.causationId);
   if (context.traceparent) result.set(names.traceparent, context.traceparent);
   // A name can hold any character, a header cannot.
-  result.set(names.actor, encodeURIComponent(JSON.stringify(context.actor ?? { kind: 'system', id: service, name: service })));
+  result.set(
+    names.actor,
+    encodeURIComponent(JSON.stringify(context.actor ?? { kind: 'system', id: service, name: service })),
+  );
   if (command.principal && context.assertion) result.set(names.assertion, context.assertion);
   result.set(names.deadline, String(Math.floor(deadline)));
   return result;
 };
 
 const late = (command: CommandSpec): PlatformError =>
-  new PlatformError('unavailable', `${command.name} was not answered in time: ${command.service} is slow or away. Try again.`, {
-    details: { command: command.name, service: command.service },
-  });
+  new PlatformError(
+    'unavailable',
+    `${command.name} was not answered in time: ${command.service} is slow or away. Try again.`,
+    {
+      details: { command: command.name, service: command.service },
+    },
+  );
 
 const callError = (error: unknown, command: CommandSpec): PlatformError => {
   if (isPlatformError(error)) return error;
@@ -60,11 +81,16 @@ const callError = (error: unknown, command: CommandSpec): PlatformError => {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause.name : '';
   if (/timeout/i.test(text)) return late(command);
   if (/no responders/i.test(text) || cause === 'NoRespondersError') {
-    return new PlatformError('unavailable', `Nobody answers ${command.name}: the service ${command.service} is not running.`, {
-      details: { command: command.name, service: command.service },
-      cause: error,
-    });
+    return new PlatformError(
+      'unavailable',
+      `Nobody answers ${command.name}: the service ${command.service} is not running.`,
+      {
+        details: { command: command.name, service: command.service },
+        cause: error,
+      },
+    );
   }
-  if (/max.*payload|payload.*exceeded/i.test(text)) return new PlatformError('invalid', `${command.name}: what was sent is too large.`, { cause: error });
+  if (/max.*payload|payload.*exceeded/i.test(text))
+    return new PlatformError('invalid', `${command.name}: what was sent is too large.`, { cause: error });
   return fromNats(error, `call ${command.name}`);
 };

@@ -53,7 +53,10 @@ export class CommandServer extends ServerNats {
 
   override bindEvents(): void {
     for (const subject of this.messageHandlers.keys()) {
-      const handle = this.getMessageHandler(subject).bind(this) as (error: Error | null, message: Msg) => Promise<unknown>;
+      const handle = this.getMessageHandler(subject).bind(this) as (
+        error: Error | null,
+        message: Msg,
+      ) => Promise<unknown>;
       this.own.push(
         this.connection.subscribe(subject, {
           queue: this.queue,

@@ -44,11 +44,18 @@ const withoutPostgres: readonly ServiceName[] = ['gateway'];
  * Parses `env` by a schema whose keys are variable names. Empty variables count as unset. The result is frozen.
  * Throws `invalid` naming every variable that is wrong and why, never its value.
  */
-export const readConfig = <S extends z.ZodType>(schema: S, env: Record<string, string | undefined> = process.env): z.output<S> => {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+export const readConfig = <S extends z.ZodType>(
+  schema: S,
+  env: Record<string, string | undefined> = process.env,
+): z.output<S> => {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = schema.safeParse(given);
   if (parsed.success) return Object.freeze(parsed.data) as z.output<S>;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.code === 'invalid_type' ? 'is needed' : issue.message}`);
+  const problems = parsed.error.issues.map(
+    (issue) => `${issue.path.join('.')}: ${issue.code === 'invalid_type' ? 'is needed' : issue.message}`,
+  );
   throw new PlatformError('invalid', `The environment is not right. ${problems.join('; ')}.`, {
     details: { variables: parsed.error.issues.map((issue) => issue.path.join('.')) },
   });
@@ -58,7 +65,10 @@ export const readConfig = <S extends z.ZodType>(schema: S, env: Record<string, s
  * What every service needs, from GANTRY_<SERVICE>_POSTGRES_URL, GANTRY_NATS_URL, GANTRY_<SERVICE>_NATS_SEED_FILE,
  * GANTRY_<SERVICE>_HTTP, GANTRY_LOG_LEVEL (info) and GANTRY_LOG_FORMAT (json). Throws `invalid` as `readConfig` does.
  */
-export const baseConfig = (service: ServiceName, env: Record<string, string | undefined> = process.env): BaseConfig => {
+export const baseConfig = (
+  service: ServiceName,
+  env: Record<string, string | undefined> = process.env,
+): BaseConfig => {
   const own = `GANTRY_${service.toUpperCase()}`;
   const text: z.ZodType<string> = z.string();
   const read: Record<string, unknown> = readConfig(

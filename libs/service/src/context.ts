@@ -26,7 +26,10 @@ export interface CallContext {
 }
 
 /** What a context is made of. */
-export type ContextSettings = Omit<CallContext, 'meta' | 'correlationId' | 'principal'> & { correlationId?: string; principal?: Principal | null };
+export type ContextSettings = Omit<CallContext, 'meta' | 'correlationId' | 'principal'> & {
+  correlationId?: string;
+  principal?: Principal | null;
+};
 
 /** A context; a correlation id is made when there is none. */
 export const createContext = (settings: ContextSettings): CallContext => {

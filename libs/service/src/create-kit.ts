@@ -56,27 +56,59 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
   const abort = new AbortController();
   const nats = await reachNats(config, logger);
   const pool = config.postgresUrl === null ? noPool : openServicePool(config, logger);
-  const log = config.postgresUrl === null ? null : observedLog(createEventLog({ pool, schema: config.service }));
+  const log =
+    config.postgresUrl === null ? null : observedLog(createEventLog({ pool, schema: config.service }));
   const transport = new CommandServer(nats, config.service);
   const health = createHealth({ service: config.service, nats, pool: log ? pool : null });
   const call = createCall(nats, config.service);
   const verify = createAssertionVerifier(async () => config.keys ?? call(GetKeys, {}));
-  const bound: Bound = { projections: [], reactions: [], loops: [], starts: [], stops: [], dataSources: [], running: new Set() };
+  const bound: Bound = {
+    projections: [],
+    reactions: [],
+    loops: [],
+    starts: [],
+    stops: [],
+    dataSources: [],
+    running: new Set(),
+  };
   const attachments: Parameters<ServiceKit['web']>[0][] = [];
   const caughtUp = (appended: Appended, of: Logger): Promise<void> => waitForProjections(bound, appended, of);
 
   const kit: RunningKit = {
-    config, logger, pool, log, nats, transport, health, attachments, call, verify,
+    config,
+    logger,
+    pool,
+    log,
+    nats,
+    transport,
+    health,
+    attachments,
+    call,
+    verify,
     objects: createObjectStore(nats),
     signal: abort.signal,
     handle: (command, handler) =>
       transport.answer(
         commandSubject(command),
-        bindCommand(command, handler as CommandHandler<typeof command>, { service: config.service, logger, verify, caughtUp }),
+        bindCommand(command, handler as CommandHandler<typeof command>, {
+          service: config.service,
+          logger,
+          verify,
+          caughtUp,
+        }),
       ),
     project: (definition) => {
-      if (!log) throw new PlatformError('defect', `${config.service} has no log: it cannot project ${definition.name}.`);
-      const projection = createProjection({ ...definition, log, pool, onRetry: (error) => logger.warn({ projection: definition.name, err: error }, 'projection waits') });
+      if (!log)
+        throw new PlatformError(
+          'defect',
+          `${config.service} has no log: it cannot project ${definition.name}.`,
+        );
+      const projection = createProjection({
+        ...definition,
+        log,
+        pool,
+        onRetry: (error) => logger.warn({ projection: definition.name, err: error }, 'projection waits'),
+      });
       bound.projections.push({ definition, projection });
       health.addProjection(projection, log);
       return projection;
@@ -84,8 +116,14 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
     react: (definition) => void bound.reactions.push(definition),
     dataSource: async (entities) => {
       const source = await new DataSource({
-        type: 'postgres', url: config.postgresUrl ?? undefined, schema: config.service, entities,
-        synchronize: false, logging: false, poolSize: 5, applicationName: `gantry-${config.service}-read`,
+        type: 'postgres',
+        url: config.postgresUrl ?? undefined,
+        schema: config.service,
+        entities,
+        synchronize: false,
+        logging: false,
+        poolSize: 5,
+        applicationName: `gantry-${config.service}-read`,
       }).initialize();
       bound.dataSources.push(source);
       return source;
@@ -104,7 +142,13 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
 
 const reachNats = async (config: BaseConfig, logger: Logger): Promise<NatsConnection> => {
   const never = new AbortController().signal;
-  const nats = await connectNats({ url: config.natsUrl, seedFile: config.natsSeedFile, name: `gantry-${config.service}`, service: config.service, waitForServer: true });
+  const nats = await connectNats({
+    url: config.natsUrl,
+    seedFile: config.natsSeedFile,
+    name: `gantry-${config.service}`,
+    service: config.service,
+    waitForServer: true,
+  });
   for (let attempt = 0; ; attempt++) {
     try {
       await ensureStreams(nats);
@@ -130,7 +174,9 @@ const noPool = new Proxy({} as pg.Pool, {
 });
 
 const waitForProjections = async (bound: Bound, { last, types }: Appended, logger: Logger): Promise<void> => {
-  const concerned = bound.projections.filter(({ definition }) => !definition.types || definition.types.some((type) => types.has(type)));
+  const concerned = bound.projections.filter(
+    ({ definition }) => !definition.types || definition.types.some((type) => types.has(type)),
+  );
   await Promise.all(
     concerned.map(({ projection }) =>
       projection.caughtUp(last!, { timeoutMs: caughtUpMilliseconds }).catch((error: unknown) => {
@@ -148,17 +194,37 @@ const startAll = async (kit: RunningKit, bound: Bound): Promise<void> => {
     bound.running.add(tracked);
   };
   for (const { projection } of bound.projections) {
-    background(projection.run(signal).catch((error: unknown) => logger.fatal({ projection: projection.name, err: error }, 'projection stopped')));
+    background(
+      projection
+        .run(signal)
+        .catch((error: unknown) =>
+          logger.fatal({ projection: projection.name, err: error }, 'projection stopped'),
+        ),
+    );
   }
   if (log) background(runRelay({ log, pool, nats, logger }, signal));
   for (const run of bound.starts) await untilAvailable(run, logger, signal);
   for (const reaction of bound.reactions) {
     background(
       consume({
-        nc: nats, service: config.service, purpose: reaction.purpose, types: reaction.types, logger, signal,
+        nc: nats,
+        service: config.service,
+        purpose: reaction.purpose,
+        types: reaction.types,
+        logger,
+        signal,
         handle: (envelope) => {
           const { correlationId, traceparent } = envelope.meta;
-          return reaction.handle(envelope, createContext({ actor: systemActor(config.service), correlationId, causationId: envelope.id, traceparent, logger }));
+          return reaction.handle(
+            envelope,
+            createContext({
+              actor: systemActor(config.service),
+              correlationId,
+              causationId: envelope.id,
+              traceparent,
+              logger,
+            }),
+          );
         },
       }),
     );
@@ -166,7 +232,11 @@ const startAll = async (kit: RunningKit, bound: Bound): Promise<void> => {
   for (const loop of bound.loops) background(repeat(loop, logger, signal));
 };
 
-const untilAvailable = async (run: () => Promise<void>, logger: Logger, signal: AbortSignal): Promise<void> => {
+const untilAvailable = async (
+  run: () => Promise<void>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> => {
   while (!signal.aborted) {
     try {
       return await run();
@@ -178,7 +248,11 @@ const untilAvailable = async (run: () => Promise<void>, logger: Logger, signal: 
   }
 };
 
-const repeat = async ({ name, milliseconds, run }: Bound['loops'][number], logger: Logger, signal: AbortSignal): Promise<void> => {
+const repeat = async (
+  { name, milliseconds, run }: Bound['loops'][number],
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> => {
   while (!signal.aborted) {
     await run().catch((error: unknown) => {
       if (!signal.aborted) logger.error({ loop: name, err: error }, 'loop failed, it will run again');
@@ -194,7 +268,12 @@ const stopAll = async (kit: RunningKit, bound: Bound, abort: AbortController): P
     const late = pause(stopMilliseconds, limit.signal).then(() => {
       if (!limit.signal.aborted) logger.warn({ step: name }, 'shutdown does not wait any longer');
     });
-    await Promise.race([Promise.resolve().then(work).catch((error: unknown) => logger.warn({ step: name, err: error }, 'shutdown step failed')), late]);
+    await Promise.race([
+      Promise.resolve()
+        .then(work)
+        .catch((error: unknown) => logger.warn({ step: name, err: error }, 'shutdown step failed')),
+      late,
+    ]);
     limit.abort();
   };
   kit.health.stopping();

@@ -29,7 +29,15 @@ export interface Health {
 const checkMilliseconds = 3_000;
 
 /** Health of a service; `pool` null when it has no database. */
-export const createHealth = ({ service, nats, pool }: { service: string; nats: NatsConnection; pool: pg.Pool | null }): Health => {
+export const createHealth = ({
+  service,
+  nats,
+  pool,
+}: {
+  service: string;
+  nats: NatsConnection;
+  pool: pg.Pool | null;
+}): Health => {
   const checks = new Map<string, () => Promise<void>>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   checks.set('nats', async () => void (await nats.rtt()));
@@ -50,8 +58,14 @@ export const createHealth = ({ service, nats, pool }: { service: string; nats: N
     stopping: () => void (phase = 'stopping'),
     readiness: async () => {
       if (phase !== 'running') return { service, ready: false, checks: { service: `is ${phase}` } };
-      const results = await Promise.all([...checks].map(async ([name, check]) => [name, await outcome(check)] as const));
-      return { service, ready: results.every(([, result]) => result === 'ok'), checks: Object.fromEntries(results) };
+      const results = await Promise.all(
+        [...checks].map(async ([name, check]) => [name, await outcome(check)] as const),
+      );
+      return {
+        service,
+        ready: results.every(([, result]) => result === 'ok'),
+        checks: Object.fromEntries(results),
+      };
     },
   };
 };

@@ -29,7 +29,8 @@ export const claim = async (
   { scope, key, id, sentence }: { scope: string; key: string; id: string; sentence: string },
 ): Promise<void> => {
   const first = await reserve(sql, `${identifier(log.schema)}.idempotency_key`, scope, key, id);
-  if (first !== null && first !== id) throw new PlatformError('conflict', sentence, { details: { scope, key } });
+  if (first !== null && first !== id)
+    throw new PlatformError('conflict', sentence, { details: { scope, key } });
 };
 
 /**
@@ -46,7 +47,13 @@ export const once = async (
   const id = settings.id ?? newId();
   const outcome = await withTransaction(pool, async (sql) => {
     if (settings.key !== null && settings.key !== undefined) {
-      const first = await reserve(sql, `${identifier(log!.schema)}.idempotency_key`, settings.scope, settings.key, id);
+      const first = await reserve(
+        sql,
+        `${identifier(log!.schema)}.idempotency_key`,
+        settings.scope,
+        settings.key,
+        id,
+      );
       if (first !== null) return { id: first, created: false };
     }
     await create(sql, id);
@@ -57,10 +64,22 @@ export const once = async (
 };
 
 /** Null when the key is ours now, else the id it stands for already. */
-const reserve = async (sql: Sql, table: string, scope: string, key: string, id: string): Promise<string | null> => {
+const reserve = async (
+  sql: Sql,
+  table: string,
+  scope: string,
+  key: string,
+  id: string,
+): Promise<string | null> => {
   // The insert waits for a transaction that holds the same key; what it committed is seen by the next statement.
-  const { rows } = await sql.query(`insert into ${table} (scope, key, id) values ($1, $2, $3) on conflict do nothing returning id`, [scope, key, id]);
+  const { rows } = await sql.query(
+    `insert into ${table} (scope, key, id) values ($1, $2, $3) on conflict do nothing returning id`,
+    [scope, key, id],
+  );
   if (rows.length > 0) return null;
-  const found = await sql.query<{ id: string }>(`select id::text as id from ${table} where scope = $1 and key = $2`, [scope, key]);
+  const found = await sql.query<{ id: string }>(
+    `select id::text as id from ${table} where scope = $1 and key = $2`,
+    [scope, key],
+  );
   return found.rows[0]!.id;
 };

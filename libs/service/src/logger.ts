@@ -31,9 +31,17 @@ const prettyOutput = (): DestinationStream => ({
 /** One readable line (and the stack of an error below it) of one JSON line. */
 export const pretty = (line: string): string => {
   const { time, level, service, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
-  const facts = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const facts = Object.entries(rest).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   const error = err as { message?: string; stack?: string; cause?: { stack?: string } } | undefined;
-  const head = [String(time).slice(11, 23), String(level).toUpperCase().padEnd(5), String(service).padEnd(9), msg, ...facts].join(' ');
+  const head = [
+    String(time).slice(11, 23),
+    String(level).toUpperCase().padEnd(5),
+    String(service).padEnd(9),
+    msg,
+    ...facts,
+  ].join(' ');
   if (!error) return `${head}\n`;
   if (level !== 'error' && level !== 'fatal') return `${head}: ${error.message}\n`;
   return `${head}\n${[error.stack, error.cause?.stack].filter(Boolean).join('\ncaused by ')}\n`;
@@ -49,5 +57,12 @@ export const nestLogger = (logger: Logger): LoggerService => {
       if (message instanceof Error) logger[level]({ ...where, err: message }, message.message);
       else logger[level](where, typeof message === 'string' ? message : JSON.stringify(message));
     };
-  return { log: write('debug'), debug: write('debug'), verbose: write('debug'), warn: write('warn'), error: write('error'), fatal: write('error') };
+  return {
+    log: write('debug'),
+    debug: write('debug'),
+    verbose: write('debug'),
+    warn: write('warn'),
+    error: write('error'),
+    fatal: write('error'),
+  };
 };

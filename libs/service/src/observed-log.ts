@@ -30,7 +30,8 @@ const note = (stored: StoredEvent[]): StoredEvent[] => {
   const appended = current.getStore();
   for (const event of appended ? stored : []) {
     appended!.types.add(event.type);
-    if (!appended!.last || compareCheckpoints(event, appended!.last) > 0) appended!.last = checkpointOf(event);
+    if (!appended!.last || compareCheckpoints(event, appended!.last) > 0)
+      appended!.last = checkpointOf(event);
   }
   return stored;
 };

@@ -4,17 +4,26 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { fromPostgres, type Sql } from '@gantry/eventlog/sql';
 
 /** A place in an order, as opaque text. */
-export const encodeCursor = (values: readonly string[]): string => Buffer.from(JSON.stringify(values)).toString('base64url');
+export const encodeCursor = (values: readonly string[]): string =>
+  Buffer.from(JSON.stringify(values)).toString('base64url');
 
 /** The values of a cursor. Throws `invalid` for text that is no cursor of `count` values. */
 export const decodeCursor = (cursor: string, count: number): string[] => {
   try {
     const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Array.isArray(values) && values.length === count && values.every((value) => typeof value === 'string')) return values as string[];
+    if (
+      Array.isArray(values) &&
+      values.length === count &&
+      values.every((value) => typeof value === 'string')
+    )
+      return values as string[];
   } catch {
     // Said below.
   }
-  throw new PlatformError('invalid', '`after` is not a cursor that was given out: take it from an earlier page.');
+  throw new PlatformError(
+    'invalid',
+    '`after` is not a cursor that was given out: take it from an earlier page.',
+  );
 };
 
 /** A column that rows are ordered by; never null. */
@@ -55,8 +64,12 @@ export const readPage = async <T>(sql: Sql, query: PageQuery<T>): Promise<PageOf
   const conditions = [...where];
   const direction = query.descending ? 'desc' : 'asc';
   if (request.after) {
-    const places = decodeCursor(request.after, keys.length).map((value, index) => `$${params.push(value)}::${keys[index]!.type}`);
-    conditions.push(`(${keys.map((key) => key.column).join(', ')}) ${query.descending ? '<' : '>'} (${places.join(', ')})`);
+    const places = decodeCursor(request.after, keys.length).map(
+      (value, index) => `$${params.push(value)}::${keys[index]!.type}`,
+    );
+    conditions.push(
+      `(${keys.map((key) => key.column).join(', ')}) ${query.descending ? '<' : '>'} (${places.join(', ')})`,
+    );
   }
   const cursorColumns = keys.map((key, index) => `${key.column}::text as cursor_${index}`).join(', ');
   const order = keys.map((key) => `${key.column} ${direction}`).join(', ');
@@ -64,11 +77,14 @@ export const readPage = async <T>(sql: Sql, query: PageQuery<T>): Promise<PageOf
     `select ${columns}, ${cursorColumns} from ${from} ${whereOf(conditions)} order by ${order} limit $${params.push(request.first + 1)}`,
     params,
   );
-  const count = sql.query<{ count: string }>(`select count(*) as count from ${from} ${whereOf(where)}`, [...(query.params ?? [])]);
+  const count = sql.query<{ count: string }>(`select count(*) as count from ${from} ${whereOf(where)}`, [
+    ...(query.params ?? []),
+  ]);
   const [{ rows }, counted] = await Promise.all([read, count]).catch((error: unknown) => {
     const ours = fromPostgres(error);
     // A cursor that decodes, and holds what the column's type does not: made up.
-    if (request.after && ours instanceof PlatformError && ours.code === 'invalid') decodeCursor('', keys.length);
+    if (request.after && ours instanceof PlatformError && ours.code === 'invalid')
+      decodeCursor('', keys.length);
     throw ours;
   });
   const shown = rows.slice(0, request.first);
@@ -82,4 +98,5 @@ export const readPage = async <T>(sql: Sql, query: PageQuery<T>): Promise<PageOf
   };
 };
 
-const whereOf = (conditions: readonly string[]): string => (conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`);
+const whereOf = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;

@@ -35,13 +35,18 @@ export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Pr
     try {
       await withLock(settings, signal, (lost) => publishAll(settings, AbortSignal.any([signal, lost])));
     } catch (error) {
-      if (!signal.aborted) logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');
+      if (!signal.aborted)
+        logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');
     }
     await pause(retryMilliseconds, signal);
   }
 };
 
-const withLock = async ({ pool, log }: RelaySettings, signal: AbortSignal, work: (lost: AbortSignal) => Promise<void>): Promise<void> => {
+const withLock = async (
+  { pool, log }: RelaySettings,
+  signal: AbortSignal,
+  work: (lost: AbortSignal) => Promise<void>,
+): Promise<void> => {
   const client = await pool.connect();
   const lost = new AbortController();
   let broken: Error | undefined;
@@ -53,7 +58,10 @@ const withLock = async ({ pool, log }: RelaySettings, signal: AbortSignal, work:
   try {
     const lock = [`gantry-relay:${log.schema}`];
     while (!signal.aborted) {
-      const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as held', lock);
+      const { rows } = await client.query<{ held: boolean }>(
+        'select pg_try_advisory_lock(hashtextextended($1, 0)) as held',
+        lock,
+      );
       if (rows[0]?.held) {
         await work(lost.signal);
         return;

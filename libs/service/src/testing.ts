@@ -43,7 +43,9 @@ export const testPrincipal = (rights: Partial<Principal> = {}): Principal => ({
 });
 
 /** A config for `startService`: a free port for health, no log unless asked for (GANTRY_TEST_LOG in the caller). */
-export const testConfig = (settings: Pick<BaseConfig, 'service' | 'postgresUrl' | 'natsUrl'> & Partial<BaseConfig>): BaseConfig => ({
+export const testConfig = (
+  settings: Pick<BaseConfig, 'service' | 'postgresUrl' | 'natsUrl'> & Partial<BaseConfig>,
+): BaseConfig => ({
   http: { host: '127.0.0.1', port: 0 },
   logLevel: 'silent',
   logFormat: 'json',
@@ -53,18 +55,31 @@ export const testConfig = (settings: Pick<BaseConfig, 'service' | 'postgresUrl' 
 /** Another service, as far as the one under test can see. */
 export interface TestCaller {
   /** With `principal`, signs an assertion for them. Throws as `Call` does. */
-  call<C extends CommandSpec>(command: C, input: InputOf<C>, context?: CallerContext & { principal?: Principal }): Promise<OutputOf<C>>;
+  call<C extends CommandSpec>(
+    command: C,
+    input: InputOf<C>,
+    context?: CallerContext & { principal?: Principal },
+  ): Promise<OutputOf<C>>;
   close(): Promise<void>;
 }
 
 /** Connects to NATS as `service` (with its key when the server wants one). */
-export const createTestCaller = async (settings: { natsUrl: string; service: ServiceName; issuer?: TestIssuer; seedFile?: string }): Promise<TestCaller> => {
+export const createTestCaller = async (settings: {
+  natsUrl: string;
+  service: ServiceName;
+  issuer?: TestIssuer;
+  seedFile?: string;
+}): Promise<TestCaller> => {
   const { natsUrl, service, issuer, seedFile } = settings;
   const nats = await connectNats({ url: natsUrl, name: `test-${service}`, service, seedFile });
   const call = createCall(nats, service);
   return {
     call: async (command, input, { principal, ...context } = {}) =>
-      call(command, input, principal && issuer ? { ...context, assertion: await issuer.assertionFor(principal) } : context),
+      call(
+        command,
+        input,
+        principal && issuer ? { ...context, assertion: await issuer.assertionFor(principal) } : context,
+      ),
     close: () => nats.close(),
   };
 };
