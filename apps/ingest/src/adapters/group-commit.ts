@@ -1,0 +1,106 @@
+/**
+ * Gathers the batches of all jobs into few transactions: one every 20 ms, or at 256 KiB. A batch is answered when its
+ * transaction is committed. One transaction runs at a time; what comes meanwhile forms the next.
+ *
+ * A transaction that fails for a reason of its own data is taken apart: each of its batches is tried alone, so that one
+ * that Postgres refuses takes no other job with it.
+ */
+import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
+import type { Batch } from '../domain/batch.js';
+import type { AppendTransaction, Judged } from './append-transaction.js';
+
+/** The queue before the record. */
+export interface GroupCommit {
+  /** Settles with the verdict once it is committed. Throws `unavailable` when Postgres is away, or when too much waits. */
+  append(batch: Batch): Promise<Judged>;
+  /** Refuses what comes from now on, finishes what waits. */
+  stop(): Promise<void>;
+}
+
+/** How groups are cut. */
+export interface GroupSettings {
+  windowMilliseconds?: number;
+  /** Bytes that cut a group before its time. */
+  groupBytes?: number;
+  /** Bytes that may wait in all. */
+  queueBytes?: number;
+}
+
+interface Waiting {
+  batch: Batch;
+  since: number;
+  resolve(judged: Judged): void;
+  reject(error: unknown): void;
+}
+
+/** A queue in front of a transaction. */
+export const createGroupCommit = (commit: AppendTransaction, settings: GroupSettings = {}): GroupCommit => {
+  const { windowMilliseconds = 20, groupBytes = 256 * 1024, queueBytes = 128 * 1024 * 1024 } = settings;
+  let waiting: Waiting[] = [];
+  let bytes = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let running: Promise<void> | null = null;
+  let stopped = false;
+
+  const schedule = (): void => {
+    if (running || waiting.length === 0) return;
+    const left = stopped || bytes >= groupBytes ? 0 : windowMilliseconds - (performance.now() - waiting[0]!.since);
+    if (timer) {
+      if (left > 0) return;
+      clearTimeout(timer);
+      timer = null;
+    }
+    if (left > 0) timer = setTimeout(flush, left);
+    else flush();
+  };
+  const flush = (): void => {
+    timer = null;
+    const group = takeGroup();
+    running = settle(commit, group).finally(() => {
+      running = null;
+      schedule();
+    });
+  };
+  // A job's second batch waits for its first one's verdict.
+  const takeGroup = (): Waiting[] => {
+    const jobs = new Set<string>();
+    const group: Waiting[] = [];
+    const rest: Waiting[] = [];
+    for (const one of waiting) {
+      const take = !jobs.has(one.batch.jobId);
+      jobs.add(one.batch.jobId);
+      (take ? group : rest).push(one);
+    }
+    waiting = rest;
+    bytes = rest.reduce((sum, one) => sum + one.batch.payload.length, 0);
+    return group;
+  };
+
+  return {
+    append: (batch) =>
+      new Promise((resolve, reject) => {
+        if (stopped || bytes > queueBytes) {
+          const why = stopped ? 'This ingest is shutting down' : 'More waits for the database than ingest may hold';
+          return reject(new PlatformError('unavailable', `${why}: send the batch again.`));
+        }
+        waiting.push({ batch, since: performance.now(), resolve, reject });
+        bytes += batch.payload.length;
+        schedule();
+      }),
+    stop: async () => {
+      stopped = true;
+      schedule();
+      while (running) await running;
+    },
+  };
+};
+
+const settle = async (commit: AppendTransaction, group: readonly Waiting[]): Promise<void> => {
+  try {
+    const judged = await commit(group.map((one) => one.batch));
+    group.forEach((one, index) => one.resolve(judged[index]!));
+  } catch (error) {
+    if (group.length === 1 || (isPlatformError(error) && error.code === 'unavailable')) group.forEach((one) => one.reject(error));
+    else for (const one of group) await settle(commit, [one]);
+  }
+};

@@ -1,0 +1,68 @@
+/** Ingest put together: the same for the service, the tests and the benchmark. */
+import type { Server } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { LiveHint } from '@gantry/contracts/record';
+import type { EventLog } from '@gantry/eventlog/log';
+import { identifier } from '@gantry/eventlog/sql';
+import type pg from 'pg';
+import { createAppendTransaction } from './adapters/append-transaction.js';
+import { createChunks } from './adapters/chunks.js';
+import { createDictionaries } from './adapters/dictionaries.js';
+import { createGroupCommit } from './adapters/group-commit.js';
+import { createRecords } from './adapters/records.js';
+import { createLive } from './live.js';
+import { createPodAccess } from './pods.access.js';
+import { stopServer } from './pods.listen.js';
+import { createPodServer, type PodLogger } from './pods.server.js';
+import { createPods, type Redeem } from './pods.service.js';
+import { createRecordCommands, type RecordCommands } from './record.commands.js';
+import { createRecordQueries, type RecordQueries } from './record.queries.js';
+
+/** What ingest stands on. */
+export interface IngestDependencies {
+  pool: pg.Pool;
+  log: EventLog;
+  objects: { get(sha256: string): Promise<Readable | null> };
+  redeem: Redeem;
+  publishLive(hint: LiveHint): void;
+  logger: PodLogger;
+}
+
+/** A whole ingest. */
+export interface Ingest {
+  commands: RecordCommands;
+  queries: RecordQueries;
+  /** A server for pods; one for each address. */
+  podServer(): Server;
+  /** Takes no more calls, commits what waits, sends the last hints. */
+  stop(): Promise<void>;
+}
+
+/** Puts the parts together; listens nowhere yet. */
+export const createIngest = (deps: IngestDependencies): Ingest => {
+  const { pool, log, logger, objects, redeem } = deps;
+  const { schema } = log;
+  const records = createRecords(schema);
+  const chunks = createChunks({ pool, schema });
+  const dictionaries = createDictionaries(identifier(schema));
+  const live = createLive(deps.publishLive);
+  const commands = createRecordCommands({ pool, log, records, live });
+  const group = createGroupCommit(createAppendTransaction({ pool, schema, records, dictionaries }));
+  const pods = createPods({ pool, records, commands, chunks, group, objects, live, redeem });
+  const access = createPodAccess({ pool, schema });
+  const servers: Server[] = [];
+  return {
+    commands,
+    queries: createRecordQueries({ pool, schema, records, chunks }),
+    podServer: () => {
+      const server = createPodServer({ pods, access, logger });
+      servers.push(server);
+      return server;
+    },
+    stop: async () => {
+      await Promise.all(servers.map(stopServer));
+      await group.stop();
+      live.stop();
+    },
+  };
+};
