@@ -37,7 +37,10 @@ function explain(error, progress) {
  */
 async function main(args) {
   const plan = planFor(args);
-  if (plan.own === 'help') {
+  const compiled = join(ROOT, 'apps/cli/dist/main.js');
+  // One command's own help is the compiled program's, when there is one; nothing is installed or built to show help.
+  const ofCommand = args.some((arg) => !arg.startsWith('-') && arg !== 'help');
+  if (plan.own === 'help' && !(ofCommand && existsSync(compiled) && existsSync(join(ROOT, 'node_modules')))) {
     process.stdout.write(HELP);
     return 0;
   }
@@ -51,7 +54,6 @@ async function main(args) {
     return explain(error, progress);
   }
   if (progress.spoke) progress.say(`Set-up took ${elapsed(Date.now() - since)}`);
-  const compiled = join(ROOT, 'apps/cli/dist/main.js');
   if (!existsSync(compiled)) {
     progress.say(`The build left no ${compiled}: see .gantry/log/setup-build.log`);
     return 1;

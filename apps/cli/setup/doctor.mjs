@@ -9,7 +9,6 @@ import { findNatsServer, NATS_BY_HAND } from './nats.mjs';
 import { choosePackages, NATS_WANTED, natsPackaged, needs } from './packages.mjs';
 import { embeddedPackage } from './postgres.mjs';
 import { SetupError } from './run.mjs';
-import { debianMirrors } from './sources.mjs';
 import { atLeast, hasApt, output, privilege, readDistro, versionOf, which } from './system.mjs';
 
 /** The oldest Node.js everything runs on. */
@@ -145,7 +144,7 @@ function natsFinding(apt, distro) {
   const found = command
     ? `${version(output(command, ['--version']) ?? '')} (${command})`
     : tooOld && `${tooOld}, too old`;
-  const fetchable = apt && (natsPackaged() || debianMirrors(distro) !== undefined);
+  const fetchable = apt && (distro.id === 'debian' || natsPackaged());
   return finding(
     'nats-server',
     needed,
@@ -180,7 +179,7 @@ function imageFinding(builder, distro) {
   const image = builder && imageOf(builder, EE_IMAGE);
   const current = image?.recipe === eeRecipe(ROOT);
   const how =
-    debianMirrors(distro) && hasApt(distro)
+    distro.id === 'debian' && hasApt(distro)
       ? `\`./gantry up\` builds it from Debian's packages${which('mmdebstrap') ? '' : ' (installs mmdebstrap)'}`
       : '`./gantry up` builds it from infra/ee/Containerfile; a registry with its base image must be reachable';
   return finding('EE image', needed, image && `${EE_IMAGE}${current ? '' : ', of an older recipe'}`, how, {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run, SetupError } from './run.mjs';
-import { debianMirrors, SUITE, sourcesList } from './sources.mjs';
+import { findMirrors, SUITE, sourcesList } from './sources.mjs';
 import { output, which } from './system.mjs';
 
 /** The image the seed registers as the local EE. The tag is the recipe's version: raise it with the packages' meaning. */
@@ -111,8 +111,8 @@ export async function buildEe({ engine, root, distro, log, detail }) {
   const folder = join(root, 'infra', 'ee');
   const recipe = eeRecipe(root);
   const before = imageOf(engine, EE_IMAGE);
-  const mirrors = debianMirrors(distro);
-  if (mirrors && which('mmdebstrap')) {
+  const mirrors = which('mmdebstrap') ? await findMirrors(distro, log) : undefined;
+  if (mirrors) {
     const work = mkdtempSync(join(tmpdir(), 'gantry-ee-'));
     const apt = aptSettings();
     try {

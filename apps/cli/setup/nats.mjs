@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NATS_WANTED, natsPackaged } from './packages.mjs';
 import { run, SetupError } from './run.mjs';
-import { debianMirrors, SUITE, sourcesList } from './sources.mjs';
+import { findMirrors, privateApt, SUITE, sourcesList } from './sources.mjs';
 import { atLeast, hasApt, output, which } from './system.mjs';
 
 /**
@@ -52,25 +52,16 @@ export async function fetchNatsServer({ home, log, distro }) {
   if (process.env.GANTRY_NO_INSTALL === '1' || !hasApt(distro) || !which('dpkg')) {
     throw new SetupError(NATS_BY_HAND, { exitCode: 3 });
   }
-  const mirrors = debianMirrors(distro);
   const own = natsPackaged();
+  const mirrors = own ? undefined : await findMirrors(distro, log);
   if (!own && !mirrors)
     throw new SetupError(`${distro.name} has no nats-server that is new enough. ${NATS_BY_HAND}`, {
       exitCode: 3,
     });
   const folder = mkdtempSync(join(tmpdir(), 'gantry-nats-'));
   try {
-    for (const name of ['lists/partial', 'cache/archives/partial', 'out'])
-      mkdirSync(join(folder, name), { recursive: true });
-    // Lists and cache of our own: apt's real ones stay untouched, and no rights are needed.
-    const options = [
-      '-o',
-      `Dir::State::lists=${folder}/lists`,
-      '-o',
-      `Dir::Cache=${folder}/cache`,
-      '-o',
-      'APT::Sandbox::User=',
-    ];
+    mkdirSync(join(folder, 'out'));
+    const options = privateApt(folder);
     if (!own && mirrors) {
       writeFileSync(join(folder, 'sources.list'), sourcesList(mirrors));
       options.push('-o', `Dir::Etc::sourcelist=${folder}/sources.list`, '-o', 'Dir::Etc::sourceparts=-');

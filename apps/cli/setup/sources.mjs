@@ -2,8 +2,11 @@
  * Where this machine gets its Debian packages from. Mirrors are read from its own apt configuration at run time,
  * so that proxies, local mirrors and keys serve us as they serve the machine; no mirror is named here.
  */
-import { existsSync } from 'node:fs';
-import { output } from './system.mjs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from './run.mjs';
+import { output, which } from './system.mjs';
 
 /** The Debian release whose packages the local EE is made of, and whose nats-server is new enough. */
 export const SUITE = 'trixie';
@@ -41,13 +44,51 @@ export function mirrorsFrom(targets, codename) {
 }
 
 /**
- * The Debian mirrors of this machine; undefined on anything but a Debian with apt.
+ * The Debian mirrors of this machine; undefined on anything but a Debian with apt, and as long as the machine has
+ * never fetched its package lists: apt only tells of archives it knows.
  * @param {import('./system.mjs').Distro} distro
+ * @param {string[]} [options] for apt-get
  */
-export function debianMirrors(distro) {
+export function debianMirrors(distro, options = []) {
   if (distro.id !== 'debian' || !distro.codename) return undefined;
-  const targets = output('apt-get', ['indextargets', '--format', FORMAT, 'Created-By: Packages']);
+  const targets = output('apt-get', [...options, 'indextargets', '--format', FORMAT, 'Created-By: Packages']);
   return targets ? mirrorsFrom(targets, distro.codename) : undefined;
+}
+
+/**
+ * Options that give apt lists and a cache of our own: the real ones stay untouched, and no rights are needed.
+ * @param {string} folder
+ */
+export function privateApt(folder) {
+  for (const name of ['lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, name), { recursive: true });
+  return [
+    '-o',
+    `Dir::State::lists=${folder}/lists`,
+    '-o',
+    `Dir::Cache=${folder}/cache`,
+    '-o',
+    'APT::Sandbox::User=',
+  ];
+}
+
+/**
+ * The Debian mirrors of this machine, also where its lists were never fetched: then they are, into a folder of ours.
+ * @param {import('./system.mjs').Distro} distro
+ * @param {string} log
+ * @returns {Promise<Mirrors | undefined>} undefined on anything but a Debian with apt
+ */
+export async function findMirrors(distro, log) {
+  const known = debianMirrors(distro);
+  if (known || distro.id !== 'debian' || !which('apt-get')) return known;
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-apt-'));
+  try {
+    const options = privateApt(folder);
+    await run('apt-get', [...options, 'update'], { log });
+    return debianMirrors(distro, options);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**

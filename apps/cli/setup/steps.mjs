@@ -9,7 +9,6 @@ import { fetchNatsServer, findNatsServer } from './nats.mjs';
 import { install, needs } from './packages.mjs';
 import { preparePostgres } from './postgres.mjs';
 import { SetupError } from './run.mjs';
-import { debianMirrors } from './sources.mjs';
 import { hasApt, output, readDistro, which } from './system.mjs';
 import { build, buildCurrent, installPackages, packagesCurrent } from './workspace.mjs';
 
@@ -63,8 +62,7 @@ export class Setup {
       this.before.engine?.kind === 'podman' ? this.before.engine.env : {},
       'bridge',
     );
-    const fromPackages =
-      this.eeImage === EE_IMAGE && !this.eeCurrent() && debianMirrors(this.distro) !== undefined;
+    const fromPackages = this.eeImage === EE_IMAGE && this.distro.id === 'debian' && !this.eeCurrent();
     const missing = needs({ podman: ownPodman, buildEe: fromPackages, chromium: this.want.tests }).filter(
       (need) => !need.present,
     );

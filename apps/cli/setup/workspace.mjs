@@ -93,10 +93,20 @@ function installedByHand(root, hidden) {
  */
 export async function installPackages({ root, log }) {
   const hash = lockHash(root);
-  await run('npm', ['ci', '--no-audit', '--no-fund', '--no-progress'], {
-    cwd: root,
-    log,
-    env: { npm_config_update_notifier: 'false' },
+  /** @type {string[]} */
+  const errors = [];
+  const onLine = (/** @type {string} */ line) => {
+    const text = /^npm error (.+)$/.exec(line)?.[1];
+    if (text) errors.push(text);
+  };
+  const words = ['ci', '--no-audit', '--no-fund', '--no-progress'];
+  const env = { npm_config_update_notifier: 'false' };
+  await run('npm', words, { cwd: root, log, env, onLine }).catch((error) => {
+    if (errors.length === 0) throw error;
+    // After these lines npm prints how it is used, which helps nobody.
+    const end = errors.findIndex((line) => /^(Clean install a project|A complete log)/.test(line));
+    const shown = errors.slice(0, end < 0 ? 10 : Math.min(end, 10)).map((line) => `   ${line}`);
+    throw new SetupError(`npm ci failed:\n${shown.join('\n')}\nAll of it: ${log}`);
   });
   writeStamp(root, 'lock', hash);
 }
