@@ -97,7 +97,7 @@ export async function installPackages({ root, log }) {
   const errors = [];
   const onLine = (/** @type {string} */ line) => {
     const text = /^npm error (.+)$/.exec(line)?.[1];
-    if (text) errors.push(text);
+    if (text && !errors.includes(text)) errors.push(text);
   };
   const words = ['ci', '--no-audit', '--no-fund', '--no-progress'];
   const env = { npm_config_update_notifier: 'false' };
