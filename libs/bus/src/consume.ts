@@ -3,8 +3,8 @@
  * one after the other, in order of arrival (a message that comes again comes out of order); different streams side by side.
  *
  * A message: delivered -> handled -> settled by `settle` (settlement.ts): acknowledged, or delivered again later, or put
- * into `gantry.dlq.<service>` with the reason and then acknowledged. While it is handled, the server is told every 10 s
- * that somebody works on it. Whoever dies without a word: delivered again after 30 s.
+ * into `gantry.dlq.<service>` with the reason and then acknowledged. While it is handled, the server is told every 3 s
+ * that somebody works on it. Whoever dies without a word: delivered again after 10 s.
  */
 import type { ServiceName } from '@gantry/contracts/command';
 import { EventEnvelope } from '@gantry/contracts/envelope';
@@ -48,8 +48,8 @@ export interface ConsumeSettings {
   concurrency?: number;
 }
 
-const ackWaitMilliseconds = 30_000;
-const workingMilliseconds = 10_000;
+const ackWaitMilliseconds = 10_000;
+const workingMilliseconds = 3_000;
 const retryMilliseconds = 500;
 
 /** Consumes until `signal` fires; resolves when everything under way is settled. Rides out a NATS that is away; never rejects. */
@@ -86,11 +86,14 @@ const follow = async (settings: ConsumeSettings, durable: string, filter: string
         max_ack_pending: 256,
       });
       const consumer = await jetstream(nc).consumers.get(streamNames.events, durable);
-      messages = await consumer.consume({ max_messages: 64, abort_on_missing_resource: true });
+      messages = await consumer.consume({ max_messages: 32, abort_on_missing_resource: true });
       signal.addEventListener('abort', stop, { once: true });
       if (signal.aborted) stop();
       for await (const message of messages) {
-        await lanes.enter(streamOf(message), () => handleOne(settings, durable, message));
+        const working = setInterval(() => message.working(), workingMilliseconds);
+        await lanes.enter(streamOf(message), () =>
+          handleOne(settings, durable, message).finally(() => clearInterval(working)),
+        );
       }
     } catch (error) {
       if (!signal.aborted)
@@ -111,7 +114,6 @@ const follow = async (settings: ConsumeSettings, durable: string, filter: string
 const streamOf = (message: JsMsg): string => message.subject.slice(message.subject.lastIndexOf('.') + 1);
 
 const handleOne = async (settings: ConsumeSettings, consumer: string, message: JsMsg): Promise<void> => {
-  const working = setInterval(() => message.working(), workingMilliseconds);
   const place = { consumer, subject: message.subject, deliveries: message.info.deliveryCount };
   try {
     const envelope = readEnvelope(message);
@@ -119,8 +121,6 @@ const handleOne = async (settings: ConsumeSettings, consumer: string, message: J
     message.ack();
   } catch (thrown) {
     await settleFailure(settings, message, thrown, place);
-  } finally {
-    clearInterval(working);
   }
 };
 

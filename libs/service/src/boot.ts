@@ -11,6 +11,7 @@ import type { BaseConfig } from './config.js';
 import type { RunningKit } from './create-kit.js';
 import { KIT, type ServiceKit } from './kit.js';
 import { createLogger, nestLogger, type Logger } from './logger.js';
+import { pause } from './pause.js';
 
 /** A service that takes commands. */
 export interface RunningService {
@@ -34,7 +35,9 @@ export const startService = async (
   });
   const kit = app.get<RunningKit>(KIT);
   const server = app.getHttpServer() as Server;
+  const requestsDone = countRequests(server);
   const stop = async (): Promise<void> => {
+    await requestsDone();
     await kit.stop();
     server.closeAllConnections();
     await app.close();
@@ -57,6 +60,32 @@ export const startService = async (
   const { port } = server.address() as AddressInfo;
   logger.info({ http: `${config.http.host}:${port}` }, 'ready');
   return { kit, httpPort: port, stop };
+};
+
+const requestMilliseconds = 5_000;
+
+/** Gives what stops a server from taking connections and resolves when no request is under way (or after 5 s). */
+const countRequests = (server: Server): (() => Promise<void>) => {
+  let underWay = 0;
+  let idle: () => void = () => undefined;
+  server.on('request', (_request, response) => {
+    underWay += 1;
+    response.once('close', () => {
+      underWay -= 1;
+      if (underWay === 0) idle();
+    });
+  });
+  return async () => {
+    server.close();
+    server.closeIdleConnections();
+    if (underWay === 0) return;
+    const limit = new AbortController();
+    await Promise.race([
+      new Promise<void>((resolve) => (idle = resolve)),
+      pause(requestMilliseconds, limit.signal),
+    ]);
+    limit.abort();
+  };
 };
 
 const serveHealth = (express: Express, kit: RunningKit): void => {

@@ -2,6 +2,7 @@
  * Answering commands: Nest's NATS transport, with the connection shared, our own JSON on the wire (docs/PROTOCOL.md part 2
  * instead of Nest's packets), and a close that finishes what is under way instead of waiting a fixed time.
  */
+import { PlatformError, toWire } from '@gantry/contracts/errors';
 import { ServerNats } from '@nestjs/microservices';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 
@@ -44,7 +45,11 @@ export class CommandServer extends ServerNats {
 
   /** Answers requests on a subject; before `listen`. */
   answer(subject: string, handler: RawHandler): void {
-    this.addHandler(subject, (request: RawRequest) => handler(request));
+    this.addHandler(subject, async (request: RawRequest) => {
+      const answer = await handler(request);
+      const limit = this.connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+      return Buffer.byteLength(answer) <= limit ? answer : tooLarge(subject);
+    });
   }
 
   override createNatsClient(): Promise<NatsConnection> {
@@ -75,3 +80,11 @@ export class CommandServer extends ServerNats {
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
   }
 }
+
+// NATS would refuse to send it, and the caller would wait in vain.
+const tooLarge = (subject: string): string => {
+  const error = new PlatformError('invalid', 'The answer is too large to send: ask for less at once.', {
+    details: { subject },
+  });
+  return JSON.stringify({ error: toWire(error) });
+};
