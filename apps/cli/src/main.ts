@@ -4,7 +4,7 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { benchCommand } from './bench.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
 import { demoCommand, downCommand, resetCommand, statusCommand, superviseCommand, tokenCommand, upCommand } from './machine.command.js';
-import { migrateCommand } from './migrate.command.js';
+import { migrateCommand, secretsCommand } from './migrate.command.js';
 import { report } from './terminal.js';
 import { testCommand } from './test.command.js';
 
@@ -58,6 +58,7 @@ program.command('test [suites...]').description('lint, types and all tests: unit
 program.command('bench').description('measure the budgets of docs/BUDGETS.md').option('--json').action(run(benchCommand));
 program.command('doctor').description('what is missing on this machine, and how to get it');
 program.command('migrate', { hidden: true }).description('bring the database of GANTRY_POSTGRES_URL up to date').action(run(migrateCommand));
+program.command('secrets', { hidden: true }).requiredOption('--directory <path>').action(run(secretsCommand));
 program.command('supervise', { hidden: true }).action(run(superviseCommand));
 
 process.on('SIGPIPE', () => undefined);

@@ -1,6 +1,11 @@
-/** `gantry migrate`: for compose and Kubernetes, where no supervisor does it. */
+/** `gantry migrate` and `gantry secrets`: for compose and Kubernetes, where no supervisor does it. */
+import { chmodSync, chownSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { serviceNames } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
+import { writeAtomically } from './home.js';
+import { natsConfig } from './nats.part.js';
+import { openSecrets } from './secrets.js';
 import { migrateAll } from './supervisor.js';
 import { exitCodes, print } from './terminal.js';
 
@@ -17,5 +22,19 @@ export const migrateCommand = async (): Promise<number> => {
   }
   await migrateAll(url, passwords);
   print('The database is up to date.');
+  return exitCodes.ok;
+};
+
+/** User and group of the services in their images (infra/images/service.Containerfile). */
+const IMAGE_USER = 1000;
+
+/** Makes what is missing of the keys in a folder, and nats-server's configuration; readable by the services' user alone. */
+export const secretsCommand = async (options: { directory: string }): Promise<number> => {
+  const secrets = openSecrets(options.directory);
+  const file = join(options.directory, 'nats-server.conf');
+  writeAtomically(file, natsConfig({ listen: '0.0.0.0:4222', monitor: '0.0.0.0:8222', storeDir: '/data', secrets }));
+  chmodSync(options.directory, 0o750);
+  if (process.getuid?.() === 0) for (const name of ['.', ...readdirSync(options.directory)]) chownSync(join(options.directory, name), IMAGE_USER, 0);
+  print(`The keys lie in ${options.directory}.`);
   return exitCodes.ok;
 };

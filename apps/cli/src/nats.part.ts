@@ -5,18 +5,24 @@ import { homePath, writeAtomically } from './home.js';
 import type { PartSpec } from './part.js';
 import type { Secrets } from './secrets.js';
 
-/** The server as a part; writes its configuration first. */
-export const natsPart = (command: string, port: number, secrets: Secrets): PartSpec => {
-  const users = Object.fromEntries(Object.entries(secrets.nats).map(([name, { publicKey }]) => [name, publicKey]));
-  const file = homePath('nats', 'nats-server.conf');
-  const config = [
-    `listen: "127.0.0.1:${port}"`,
+/** nats-server's configuration: who listens where, and which service may say what. */
+export const natsConfig = (settings: { listen: string; storeDir: string; monitor?: string; secrets: Secrets }): string => {
+  const users = Object.fromEntries(Object.entries(settings.secrets.nats).map(([name, { publicKey }]) => [name, publicKey]));
+  return [
+    `listen: ${JSON.stringify(settings.listen)}`,
+    ...(settings.monitor ? [`http: ${JSON.stringify(settings.monitor)}`] : []),
     'server_name: "gantry"',
-    `jetstream { store_dir: ${JSON.stringify(homePath('nats', 'store'))}, max_memory_store: 64MB, max_file_store: 20GB }`,
+    `jetstream { store_dir: ${JSON.stringify(settings.storeDir)}, max_memory_store: 64MB, max_file_store: 20GB }`,
     'max_payload: 8MB',
     natsAccounts(users),
-  ];
-  writeAtomically(file, `${config.join('\n')}\n`);
+    '',
+  ].join('\n');
+};
+
+/** The server as a part; writes its configuration first. */
+export const natsPart = (command: string, port: number, secrets: Secrets): PartSpec => {
+  const file = homePath('nats', 'nats-server.conf');
+  writeAtomically(file, natsConfig({ listen: `127.0.0.1:${port}`, storeDir: homePath('nats', 'store'), secrets }));
   return {
     name: 'nats',
     command,
