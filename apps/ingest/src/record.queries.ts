@@ -150,9 +150,9 @@ const matcher = (filter: JobEventFilter): ((event: JobEvent) => boolean) => {
 };
 
 const readOutput = async (chunks: Chunks, record: JobRecord, start: number, end: number): Promise<{ text: string; line: number }> => {
-  let [text, bytes, line] = ['', 0, start];
+  let [bytes, line] = [0, start];
   const pieces: string[] = [];
-  if (start >= end) return { text, line };
+  if (start >= end) return { text: '', line };
   let spans = await chunks.spansFromLine(record, start, PAGE_CHUNKS);
   while (spans.length > 0) {
     for (const span of spans) {

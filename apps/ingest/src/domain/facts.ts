@@ -118,5 +118,4 @@ export const textOf = (value: unknown, most = 500): string | null =>
 
 /** Replaces what neither Postgres nor UTF-8 can hold by U+FFFD. */
 export const wellFormed = (text: string): string =>
-  // eslint-disable-next-line no-control-regex
   text.replace(/\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
