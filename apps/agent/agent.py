@@ -89,30 +89,49 @@ opened = []
 
 
 class Bytes:
-    def __init__(self, tap):
-        self.tap = tap
+    def __init__(self, stream):
+        self.stream = stream
 
     def write(self, data):
-        self.tap.write(bytes(data).decode('utf-8', 'replace'))
+        self.stream.write(bytes(data).decode('utf-8', 'replace'))
         return len(data)
 
     def flush(self):
-        pass
+        self.stream.flush()
 
 
 class Tap(io.StringIO):
+    # What one event prints. On a terminal the mark that opens an event waits in the buffer of its stream until a
+    # line is complete; what the other stream says until then stands before the event, as plain text.
     encoding = 'utf-8'
     errors = 'replace'
+    marked = False
 
     @property
     def buffer(self):
         return Bytes(self)
+
+    def write(self, text):
+        self.marked = self.marked or '\n' in text
+        return super().write(text)
+
+    def flush(self):
+        self.marked = True
 
     def isatty(self):
         return real[0].isatty()
 
     def fileno(self):
         return real[0].fileno()
+
+
+class OtherStream(Tap):
+    def __init__(self, tap):
+        super().__init__()
+        self.tap = tap
+
+    def write(self, text):
+        return self.tap.write(text) if self.tap.marked else super().write(text)
 
 
 def detached():
@@ -146,16 +165,19 @@ def dump_begin(fileobj):
     text = json.dumps(event, cls=encoder)
     flush()
     tap = Tap()
-    opened.append((event['event'], text, tap, sys.stdout, sys.stderr))
-    sys.stdout = sys.stderr = tap
+    other = OtherStream(tap)
+    opened.append((event['event'], text, tap, other, sys.stdout, sys.stderr))
+    sys.stdout, sys.stderr = (other, tap) if fileobj is sys.stderr else (tap, other)
 
 
 def dump_end(fileobj):
     if not opened:
         return
-    name, text, tap, sys.stdout, sys.stderr = opened.pop()
+    name, text, tap, other, sys.stdout, sys.stderr = opened.pop()
     printed = tap.getvalue()
     line = '%d %s {"stdout": %s, %s\n' % (printed.count('\n'), name, json.dumps(printed.rstrip('\r\n')), text[1:])
+    if other.getvalue():
+        line = '0 - %s\n' % json.dumps(other.getvalue()) + line
     data = memoryview(line.encode('ascii', 'backslashreplace'))
     while data:
         data = data[os.write(pipe, data):]
@@ -1281,7 +1303,10 @@ class Pump:
                 line = b''.join(self._parts) + line
                 self._parts = []
             count, name, body = line.split(b' ', 2)
-            self._recorder.event(name.decode('ascii'), body, int(count))
+            if name == b'-':
+                self._recorder.text(json.loads(body).encode('utf-8', 'surrogatepass'), flush=True)
+            else:
+                self._recorder.event(name.decode('ascii'), body, int(count))
         if rest:
             self._parts.append(rest)
         return something
