@@ -50,6 +50,13 @@ export const connectNats = async (settings: ConnectSettings): Promise<NatsConnec
   }
 };
 
+/** Calls back after every reconnection, as long as the connection lives: the server may be another one, or have lost something. */
+export const onReconnect = (nc: NatsConnection, callback: () => void): void => {
+  void (async () => {
+    for await (const status of nc.status()) if (status.type === 'reconnect') callback();
+  })().catch(() => undefined);
+};
+
 const readSeed = async (file: string): Promise<Uint8Array> => {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new PlatformError(

@@ -6,6 +6,7 @@
  * drops by their id within 10 minutes and consumers stand anyway. The checkpoint belongs to the very events stream that
  * was published to (its time of birth is in the name): a new stream gets the whole log.
  */
+import { onReconnect } from '@gantry/bus/connect';
 import { eventStreamBirth, ensureStreams } from '@gantry/bus/streams';
 import { createPublisher } from '@gantry/bus/publish';
 import { asPlatformError } from '@gantry/contracts/errors';
@@ -31,9 +32,17 @@ const retryMilliseconds = 500;
 /** Publishes until `signal` fires; rides out Postgres and NATS being away; never rejects. */
 export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Promise<void> => {
   const { logger } = settings;
+  let connected = new AbortController();
+  // Whether the stream is still the same can only be asked anew; without new events nobody else would notice.
+  onReconnect(settings.nats, () => {
+    connected.abort();
+    connected = new AbortController();
+  });
   while (!signal.aborted) {
     try {
-      await withLock(settings, signal, (lost) => publishAll(settings, AbortSignal.any([signal, lost])));
+      await withLock(settings, signal, (lost) =>
+        publishAll(settings, AbortSignal.any([signal, lost, connected.signal])),
+      );
     } catch (error) {
       if (!signal.aborted)
         logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');

@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { connectNats } from '@gantry/bus/connect';
+import { ensureStreams } from '@gantry/bus/streams';
+import { makeEvent, parseEvent } from '@gantry/contracts/envelope';
+import { PlatformError } from '@gantry/contracts/errors';
+import { CreateOrganization, GetKeys, OrganizationCreated, identityEvents } from '@gantry/contracts/identity';
+import { streamNames } from '@gantry/contracts/subjects';
+import { provision } from '@gantry/eventlog/migrate';
+import { eventually } from '@gantry/testkit/eventually';
+import { startNats, type NatsServer } from '@gantry/testkit/nats';
+import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
+import { jetstreamManager } from '@nats-io/jetstream';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startService, type RunningService } from './boot.js';
+import { KIT, type ServiceKit } from './kit.js';
+import { ServiceModule } from './module.js';
+import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller } from './testing.js';
+
+let database: FreshDatabase;
+let server: NatsServer;
+let service: RunningService;
+let gateway: TestCaller;
+let answerBytes = 0;
+const principal = testPrincipal({ superuser: true });
+
+const bind = (kit: ServiceKit): void => {
+  kit.project({
+    name: 'organization',
+    tables: ['organization'],
+    apply: async (stored, sql) => {
+      const event = parseEvent(identityEvents, stored);
+      if (event?.type !== 'organization.created') return;
+      if (event.data.name === 'poison') throw new PlatformError('defect', 'cannot apply this');
+      await sql.query('insert into identity.organization (id, name, created_at) values ($1, $2, $3)', [
+        event.data.organizationId,
+        event.data.name,
+        stored.at,
+      ]);
+    },
+  });
+  kit.handle(CreateOrganization, async ({ name }, context) => {
+    const id = randomUUID();
+    await kit.log!.append(
+      `organization-${id}`,
+      0,
+      [makeEvent(OrganizationCreated, randomUUID(), { organizationId: id, name, description: '' })],
+      context.meta(),
+    );
+    return { id, created: true };
+  });
+  kit.handle(GetKeys, async () => ({ keys: [{ filler: 'x'.repeat(answerBytes) }] }));
+};
+
+beforeAll(async () => {
+  const issuer = await createTestIssuer();
+  [database, server] = await Promise.all([freshDatabase(), startNats()]);
+  const urls = await provision({
+    adminUrl: database.adminUrl,
+    database: database.name,
+    rolePrefix: database.rolePrefix,
+    services: [
+      {
+        name: 'identity',
+        password: 'x',
+        migrationsDir: fileURLToPath(new URL('./fixtures/migrations/', import.meta.url)),
+      },
+    ],
+  });
+  const config = testConfig({
+    service: 'identity',
+    postgresUrl: urls['identity']!,
+    natsUrl: server.url,
+    keys: issuer.keys,
+  });
+  class TestModule {}
+  service = await startService(
+    {
+      module: TestModule,
+      imports: [ServiceModule.forRoot(config)],
+      providers: [{ provide: 'bound', inject: [KIT], useFactory: bind }],
+    },
+    config,
+  );
+  gateway = await createTestCaller({ natsUrl: server.url, service: 'gateway', issuer });
+});
+afterAll(async () => {
+  await gateway?.close();
+  await service?.stop();
+  await server?.stop();
+  await database?.drop();
+});
+
+const create = (name: string): Promise<{ id: string }> =>
+  gateway.call(CreateOrganization, { name }, { principal });
+
+/** How many events the server's stream holds, 0 while there is none. */
+const published = async (): Promise<number> => {
+  const nc = await connectNats({ url: server.url, name: 'faults-test' });
+  try {
+    const manager = await jetstreamManager(nc);
+    return (await manager.streams.info(streamNames.events)).state.messages;
+  } catch {
+    return 0;
+  } finally {
+    await nc.close();
+  }
+};
+
+describe('an answer that NATS cannot carry', () => {
+  it('is refused with a sentence instead of never coming', async () => {
+    answerBytes = 2_000_000;
+    await expect(gateway.call(GetKeys, {})).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('too large'),
+    });
+    answerBytes = 0;
+  });
+});
+
+describe('a request that NATS cannot carry', () => {
+  it('is refused with a sentence', async () => {
+    await expect(create('x'.repeat(2_000_000))).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('too large'),
+    });
+  });
+});
+
+describe('a service whose Postgres connections are cut', () => {
+  it('goes on with new ones, its events published', async () => {
+    await create('Before the cut');
+    const admin = new pg.Client({ connectionString: database.adminUrl });
+    await admin.connect();
+    await admin.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where usename like $1 and pid <> pg_backend_pid()',
+      [`${database.rolePrefix}%`],
+    );
+    await admin.end();
+    await eventually(() => create('After the cut').catch(() => null), { timeoutMs: 20_000 });
+    await eventually(async () => (await published()) >= 2, { timeoutMs: 20_000 });
+  });
+});
+
+describe('a NATS that lost everything', () => {
+  it('gets the whole log again, and commands are answered', async () => {
+    const events = await published();
+    await server.stop();
+    server = await startNats({ port: server.port });
+    await eventually(async () => (await published()) >= events, {
+      timeoutMs: 30_000,
+      what: 'the whole log on the new server',
+    });
+    await eventually(() => create('After the loss').catch(() => null), { timeoutMs: 20_000 });
+    await eventually(async () => (await published()) >= events + 1, { timeoutMs: 20_000 });
+    const nc = await connectNats({ url: server.url, name: 'faults-test' });
+    expect(Object.values(await ensureStreams(nc))).toEqual(['unchanged', 'unchanged', 'unchanged']);
+    await nc.close();
+  });
+});
+
+describe('a projection that cannot apply an event', () => {
+  it('makes the service say that it is not ready, and why, while commands go on', async () => {
+    await create('poison');
+    const readiness = await eventually(async () => {
+      const answer = await fetch(`http://127.0.0.1:${service.httpPort}/readyz`);
+      return answer.status === 503 ? ((await answer.json()) as { checks: Record<string, string> }) : null;
+    });
+    expect(readiness.checks['projection organization']).toContain('cannot apply this');
+    await expect(create('Still accepted')).resolves.toMatchObject({ created: true });
+  });
+});
