@@ -2,8 +2,7 @@
  * The credential types: what may be filled in, and what a job gets of it. A type is one entry of the table below and
  * nothing else. Fields are AWX's (24.6.1), so that what was exported there fits here.
  */
-import type { CredentialField, CredentialType } from '@gantry/contracts/credential';
-import type { z } from 'zod';
+import type { CredentialType } from '@gantry/contracts/credential';
 
 /** Where a credential's fields go in a job; every name on the right is a field's id. Fields that are not set are left out. */
 export interface Injection {
@@ -32,8 +31,9 @@ export interface TypeDefinition {
   inject: Injection;
 }
 
-type FieldSettings = Partial<Omit<z.input<typeof CredentialField>, 'id' | 'label'>>;
-const field = (id: string, label: string, settings: FieldSettings = {}): CredentialType['fields'][number] => ({
+type Field = CredentialType['fields'][number];
+type FieldSettings = Partial<Omit<Field, 'id' | 'label'>>;
+const field = (id: string, label: string, settings: FieldSettings = {}): Field => ({
   id,
   label,
   type: 'string',
