@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { run, SetupError } from './run.mjs';
+import { run, SetupError, Stopped } from './run.mjs';
 import { findMirrors, SUITE, sourcesList } from './sources.mjs';
 import { output, which } from './system.mjs';
 
@@ -201,6 +201,7 @@ async function buildFile(engine, folder, image, recipe, more, log) {
     folder,
   ];
   await run(engine.command, words, { log, env: { ...aptSettings().env, ...engine.env } }).catch((error) => {
+    if (error instanceof Stopped) throw error;
     throw new SetupError(
       `${error.message} while building ${image} from ${join(folder, 'Containerfile')}. It needs a registry with its base image ` +
         'and package mirrors that this machine can reach; or name an image of your own in GANTRY_EE_IMAGE.',

@@ -1,11 +1,12 @@
 /** The container engine: which one serves, and what it needs to be told so that containers start on this machine. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SetupError } from './run.mjs';
-import { output, which } from './system.mjs';
+import { which } from './system.mjs';
 
 /** @typedef {import('./machine.mjs').Engine} Engine */
 
@@ -151,11 +152,20 @@ export function probePodman(home, image, before) {
   ) {
     return podmanEngine(home, before.env, before.network, key);
   }
-  const starts = (/** @type {Record<string, string>} */ env, /** @type {string} */ network) =>
-    output('podman', ['run', '--rm', '--pull=never', `--network=${network}`, image, 'true'], {
-      env: { ...process.env, ...env },
-      timeoutMs: 60_000,
-    }) !== undefined;
+  let said = '';
+  const starts = (/** @type {Record<string, string>} */ env, /** @type {string} */ network) => {
+    const result = spawnSync(
+      'podman',
+      ['run', '--rm', '--pull=never', `--network=${network}`, image, 'true'],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+        timeout: 60_000,
+      },
+    );
+    said = (result.stderr || result.error?.message || `exit code ${result.status}`).trim();
+    return result.status === 0;
+  };
   /** @type {Record<string, string>[]} */
   const ways = [{}, { CONTAINERS_CONF: conf }];
   for (const env of ways) {
@@ -166,6 +176,6 @@ export function probePodman(home, image, before) {
   }
   throw new SetupError(
     'podman is installed but starts no container here, neither with its own settings nor with runc, cgroupfs and low limits. ' +
-      `See what it says: CONTAINERS_CONF=${conf} podman run --rm --network=none ${image} true`,
+      `It says: ${said}\nTry it: CONTAINERS_CONF=${conf} podman run --rm --network=none ${image} true`,
   );
 }

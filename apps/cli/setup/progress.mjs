@@ -76,12 +76,15 @@ export class Progress {
     );
   }
 
-  /** @param {Running} step */
-  failed(step) {
-    this.end(
-      step,
-      `${this.paint('!!', 31)} ${step.title}  ${this.paint(`failed after ${elapsed(Date.now() - step.since)}`, 31)}`,
-    );
+  /**
+   * @param {Running} step
+   * @param {boolean} [stopped] it did nothing wrong, but another step failed
+   */
+  failed(step, stopped = false) {
+    const time = elapsed(Date.now() - step.since);
+    if (stopped)
+      this.end(step, `${this.paint('--', 33)} ${step.title}  ${this.paint(`stopped after ${time}`, 2)}`);
+    else this.end(step, `${this.paint('!!', 31)} ${step.title}  ${this.paint(`failed after ${time}`, 31)}`);
   }
 
   /**

@@ -17,6 +17,13 @@ export class SetupError extends Error {
   }
 }
 
+/** A command was ended because another step failed; that one has the reason. */
+export class Stopped extends SetupError {
+  constructor() {
+    super('stopped, since another step failed');
+  }
+}
+
 /**
  * The last lines of a log file.
  * @param {string} file
@@ -32,10 +39,15 @@ export function tail(file, lines = 20) {
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const stoppable = new Set();
+/** @type {WeakSet<import('node:child_process').ChildProcess>} */
+const stopped = new WeakSet();
 
 /** End the commands that run and may be ended; they then fail on their own. */
 export function stopRunning() {
-  for (const child of stoppable) child.kill('SIGTERM');
+  for (const child of stoppable) {
+    stopped.add(child);
+    child.kill('SIGTERM');
+  }
 }
 
 /**
@@ -78,6 +90,7 @@ export function run(program, args, { log, cwd, env, onLine, keep }) {
       stoppable.delete(child);
       closeSync(file);
       if (code === 0) resolve();
+      else if (stopped.has(child)) reject(new Stopped());
       else
         reject(
           new SetupError(`${program} ${args[0] ?? ''} ended with ${signal ?? `exit code ${code}`}`, { log }),

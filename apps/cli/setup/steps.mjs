@@ -8,7 +8,7 @@ import { readMachine, writeMachine } from './machine.mjs';
 import { fetchNatsServer, findNatsServer } from './nats.mjs';
 import { install, needs } from './packages.mjs';
 import { preparePostgres } from './postgres.mjs';
-import { SetupError } from './run.mjs';
+import { SetupError, Stopped } from './run.mjs';
 import { hasApt, output, readDistro, which } from './system.mjs';
 import { build, buildCurrent, installPackages, packagesCurrent } from './workspace.mjs';
 
@@ -47,7 +47,7 @@ export class Setup {
         step.detail = text;
       });
     } catch (error) {
-      this.progress.failed(step);
+      this.progress.failed(step, error instanceof Stopped);
       throw error;
     }
     this.progress.done(step);

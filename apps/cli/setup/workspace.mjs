@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run, SetupError } from './run.mjs';
+import { run, SetupError, Stopped } from './run.mjs';
 
 /** Folders that are not sources, and the set-up itself, which is not compiled. */
 const SKIP = new Set(['node_modules', 'dist', 'coverage', '.nx', '.git', 'setup', 'fixtures', '__pycache__']);
@@ -102,7 +102,7 @@ export async function installPackages({ root, log }) {
   const words = ['ci', '--no-audit', '--no-fund', '--no-progress'];
   const env = { npm_config_update_notifier: 'false' };
   await run('npm', words, { cwd: root, log, env, onLine }).catch((error) => {
-    if (errors.length === 0) throw error;
+    if (error instanceof Stopped || errors.length === 0) throw error;
     // After these lines npm prints how it is used, which helps nobody.
     const end = errors.findIndex((line) => /^(Clean install a project|A complete log)/.test(line));
     const shown = errors.slice(0, end < 0 ? 10 : Math.min(end, 10)).map((line) => `   ${line}`);
@@ -143,7 +143,7 @@ export async function build({ root, log, detail }) {
     if (project) detail?.(project);
   };
   await run(process.execPath, words, { cwd: root, log, env, onLine }).catch((error) => {
-    if (errors.size === 0) throw error;
+    if (error instanceof Stopped || errors.size === 0) throw error;
     const shown = [...errors].slice(0, 15);
     throw new SetupError(
       `The sources do not compile:\n${shown.map((line) => `   ${line}`).join('\n')}\nAll of it: ${log}`,
