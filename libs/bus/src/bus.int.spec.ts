@@ -104,7 +104,7 @@ describe('a published event', () => {
 
 describe('a consumer', () => {
   it('takes effect exactly once although it fails and events are published twice', async () => {
-    const jobs = Array.from({ length: 20 }, () => randomUUID());
+    const jobs: string[] = Array.from({ length: 20 }, () => randomUUID());
     const effects = new Map<string, number>();
     const tried = new Set<string>();
     const consumer = consuming({
