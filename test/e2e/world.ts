@@ -32,7 +32,7 @@ export default function setup(project: TestProject): () => void {
     ...process.env,
     GANTRY_HOME: home,
     GANTRY_PROCESSES: 'separate',
-    GANTRY_TEMPLATES_GIT_TIMEOUT_SECONDS: '5',
+    GANTRY_TEMPLATES_GIT_SILENCE_SECONDS: '5',
   };
   const gantry = (...args: string[]) =>
     execFileSync(join(root, 'gantry'), args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });

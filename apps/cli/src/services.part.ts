@@ -1,5 +1,7 @@
 /** Gantry's own services as parts: one process for all, or a process each (GANTRY_PROCESSES=separate). */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serviceNames } from '@gantry/contracts/command';
@@ -26,8 +28,7 @@ export const healthUrl = (ports: Ports, service: string): string => `http://127.
 
 /** The environment of the services: docs/CONFIGURATION.md has the table. What the caller's environment says already wins. */
 const environment = ({ machine, ports, secrets, natsUrl, natsIsOurs, postgresUrls }: ServiceSettings): Record<string, string> => {
-  const socketFolder = homePath('run', 'pods');
-  mkdirSync(socketFolder, { recursive: true, mode: 0o755 });
+  const socket = join(podsSocketFolder(), 'ingest.sock');
   mkdirSync(homePath('data', 'templates'), { recursive: true });
   const built = join(ROOT, 'apps', 'web', 'dist');
   const own: Record<string, string> = {
@@ -39,12 +40,12 @@ const environment = ({ machine, ports, secrets, natsUrl, natsIsOurs, postgresUrl
     GANTRY_VAULT_KEY_FILE: secrets.vaultKeyFile,
     GANTRY_REGISTRY_LOCAL_EE_IMAGE: machine.eeImage,
     GANTRY_LAUNCHER_CONTAINER_HOST: machine.engine.socket,
-    GANTRY_LAUNCHER_PODS_URL: `unix://${join(socketFolder, 'ingest.sock')}`,
+    GANTRY_LAUNCHER_PODS_URL: `unix://${socket}`,
     GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE: secrets.podTokenKeyFile,
     GANTRY_LAUNCHER_POD_NETWORK: machine.engine.network,
     GANTRY_LAUNCHER_AGENT_FILE: join(ROOT, 'apps', 'agent', 'agent.py'),
     GANTRY_INGEST_PODS_HTTP: `127.0.0.1:${ports['pods']}`,
-    GANTRY_INGEST_PODS_SOCKET: join(socketFolder, 'ingest.sock'),
+    GANTRY_INGEST_PODS_SOCKET: socket,
     // The token file was lost: identity makes another token for it.
     ...(existsSync(TOKEN_FILE) ? {} : { GANTRY_IDENTITY_REISSUE_ADMIN_TOKEN: '1' }),
   };
@@ -55,6 +56,14 @@ const environment = ({ machine, ports, secrets, natsUrl, natsIsOurs, postgresUrl
     if (postgresUrls[name]) own[`${prefix}_POSTGRES_URL`] = postgresUrls[name];
   }
   return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, process.env[name] ?? value]));
+};
+
+/** The folder that is mounted into pods. A socket's path may have 107 bytes, so a deep home gets one elsewhere. */
+const podsSocketFolder = (): string => {
+  const usual = homePath('run', 'pods');
+  const folder = usual.length < 90 ? usual : join(tmpdir(), `gantry-pods-${createHash('sha256').update(usual).digest('hex').slice(0, 12)}`);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  return folder;
 };
 
 /** Every service answers that it is ready. */
