@@ -1,0 +1,75 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { isPlatformError } from '@gantry/contracts/errors';
+import { CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs } from '@gantry/contracts/job';
+import { KIT, type ServiceKit } from '@gantry/service/kit';
+import { ServiceModule } from '@gantry/service/module';
+import { createContainerDriver } from './adapters/container-engine.js';
+import { createJobLocks } from './adapters/job-locks.js';
+import { createSeal } from './adapters/seal.js';
+import type { LauncherConfig } from './config.js';
+import { cancelJob, getJob, getTimeline, launchJob, listJobs, type JobCommandParts } from './job.commands.js';
+import { createDriver } from './job.driver.js';
+import { createJobQueries, JobEntity, jobProjection } from './job.projection.js';
+import { heardTypes, jobCommandFor } from './job.reactions.js';
+import { createJobs } from './job.stream.js';
+import type { PodDriver } from './pod/driver.js';
+
+const LAUNCHER = Symbol('Launcher');
+const sweepMilliseconds = 1_000;
+const podSweepMilliseconds = 15_000;
+
+const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): Promise<void> => {
+  const jobs = createJobs(kit.log!, kit.pool, config);
+  const queries = createJobQueries(await kit.dataSource([JobEntity]), kit.log!);
+  const seal = createSeal(config.podTokenKey);
+  const { rows } = await kit.pool.query<{ id: string }>('select id::text as id from launcher.installation');
+  const podSettings = {
+    installationId: rows[0]!.id,
+    podsUrl: config.podsUrl,
+    network: config.podNetwork,
+    limits: config.podLimits,
+    agentSource: config.agentSource,
+  };
+  const locks = createJobLocks(config.base.postgresUrl!, (error) => {
+    kit.logger.warn({ err: error }, 'the connection that holds the locks on jobs broke: taking them again');
+    driver.dropAll();
+  });
+  const driver = createDriver({ kit, jobs, pods, podSettings, podTokenKey: config.podTokenKey, seal }, locks);
+
+  kit.project(jobProjection);
+  const parts: JobCommandParts = { kit, jobs, queries, seal, wake: driver.wake };
+  kit.handle(LaunchJob, (input, context) => launchJob(parts, input, context));
+  kit.handle(CancelJob, (input, context) => cancelJob(parts, input, context));
+  kit.handle(GetJob, (input, context) => getJob(parts, input, context));
+  kit.handle(ListJobs, (input, context) => listJobs(parts, input, context));
+  kit.handle(GetTimeline, (input, context) => getTimeline(parts, input, context));
+  kit.react({
+    purpose: 'job-news',
+    types: heardTypes,
+    handle: async (envelope, context) => {
+      const said = jobCommandFor(envelope);
+      if (!said) return;
+      await jobs.tell(said.jobId, [said.command], context.meta()).catch((error: unknown) => {
+        // A record or grant of a job that is not ours to know.
+        if (!isPlatformError(error) || error.code !== 'not_found') throw error;
+      });
+      driver.wake(said.jobId);
+    },
+  });
+  kit.every('sweep-jobs', sweepMilliseconds, driver.sweep);
+  kit.every('sweep-pods', podSweepMilliseconds, driver.sweepPods);
+  kit.onStop(async () => {
+    await driver.stop();
+    await locks.close();
+  });
+};
+
+@Module({})
+class LauncherModule {}
+
+/** The launcher as a Nest module. `pods`: another driver than the container engine's (tests). */
+export const launcherModule = (config: LauncherConfig, pods: PodDriver = createContainerDriver(config.containerHost)): DynamicModule => ({
+  module: LauncherModule,
+  imports: [ServiceModule.forRoot(config.base)],
+  providers: [{ provide: LAUNCHER, inject: [KIT], useFactory: (kit: ServiceKit) => wire(kit, config, pods) }],
+});
