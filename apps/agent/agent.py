@@ -935,15 +935,13 @@ def unsafe(name, why):
     return Failure('project_unsafe', 'The project archive was refused: the entry "%s" %s.' % (name, why))
 
 
-def inside(name):
-    """The entry's path, normalised. Raises Failure if it leaves the tree."""
-    parts = [part for part in name.split('/') if part not in ('', '.')]
-    if name.startswith('/'):
+def inside(path, name):
+    """The path, normalised. Raises Failure that names the entry `name` if it leaves the tree."""
+    parts = [part for part in path.split('/') if part not in ('', '.')]
+    if path.startswith('/'):
         raise unsafe(name, 'has an absolute path')
     if '..' in parts:
         raise unsafe(name, 'leads out of the project')
-    if '\0' in name:
-        raise unsafe(name.replace('\0', '\\0'), 'has a NUL byte in its name')
     return '/'.join(parts)
 
 
@@ -958,7 +956,7 @@ def extract(archive, root, most_bytes=PROJECT_BYTES, most_entries=PROJECT_ENTRIE
                 size += member.size
                 if count > most_entries or size > most_bytes:
                     raise unsafe(member.name, 'is beyond the limit of %d entries and %d bytes' % (most_entries, most_bytes))
-                path = inside(member.name)
+                path = inside(member.name, member.name)
                 if path:
                     extract_member(tar, member, root, path, links)
     except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
@@ -994,7 +992,7 @@ def extract_member(tar, member, root, path, links):
         os.symlink(member.linkname, full)
         links.append((full, member.name))
     elif member.islnk():
-        source = os.path.join(root, inside(member.linkname))
+        source = os.path.join(root, inside(member.linkname, member.name))
         behind = os.path.realpath(os.path.dirname(source)) != os.path.dirname(source)
         if behind or not os.path.lexists(source) or not stat.S_ISREG(os.lstat(source).st_mode):
             raise unsafe(member.name, 'is a link to something that is not a file of the project')
@@ -1359,9 +1357,9 @@ def out_of_memory():
     return False
 
 
-def verdict(code, stopper, recorder, payload):
+def verdict(code, stopper, recorder, payload, canceled=False):
     """Status and reason from what happened. Raises nothing; unknown is never success."""
-    if stopper.why == 'canceled':
+    if stopper.why == 'canceled' or (stopper.why == 'told_to_stop' and canceled):
         return 'canceled', {'code': 'canceled', 'message': 'The job was canceled while the playbook ran.'}
     if stopper.why == 'timed_out':
         return 'error', {'code': 'timed_out', 'message': 'The playbook ran longer than %d s and was ended.' % payload['timeoutSeconds']}
@@ -1451,7 +1449,7 @@ class Agent:
             code = run(preparation, self.recorder, self.outbox, self.control, stopper)
             if self.control.dead:
                 raise self.control.dead
-            status, reason = verdict(code, stopper, self.recorder, self.payload)
+            status, reason = verdict(code, stopper, self.recorder, self.payload, self.control.canceled)
             return status, code, reason
         finally:
             if preparation:

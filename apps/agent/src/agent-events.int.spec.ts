@@ -30,7 +30,24 @@ const byHand = async (files: Record<string, string>, cmdline: string): Promise<W
 /** What may differ between two runs is made equal: ids, times, process ids, temporary paths. */
 const comparable = (event: WireEvent): unknown => {
   const text = JSON.stringify(event, (key, value: unknown) => {
-    if (['uuid', 'pid', 'created', 'parent_uuid', 'task_uuid', 'play_uuid', 'playbook_uuid', 'start', 'end', 'duration', 'delta', 'ansible_facts', 'backup_file'].includes(key)) return value == null ? null : typeof value;
+    if (
+      [
+        'uuid',
+        'pid',
+        'created',
+        'parent_uuid',
+        'task_uuid',
+        'play_uuid',
+        'playbook_uuid',
+        'start',
+        'end',
+        'duration',
+        'delta',
+        'ansible_facts',
+        'backup_file',
+      ].includes(key)
+    )
+      return value == null ? null : typeof value;
     return value;
   });
   return JSON.parse(
@@ -49,12 +66,15 @@ const ordered = (events: WireEvent[]): WireEvent[] => {
   for (const event of events) {
     const last = groups.at(-1)?.[0];
     const host = event.event.startsWith('runner_');
-    if (host && last?.event.startsWith('runner_') && last.event_data?.['task'] === event.event_data?.['task']) groups.at(-1)!.push(event);
+    if (host && last?.event.startsWith('runner_') && last.event_data?.task === event.event_data?.task)
+      groups.at(-1)!.push(event);
     else groups.push([event]);
   }
   return groups.flatMap((group) => {
     if (group.length === 1) return group;
-    return [...group].sort((a, b) => String(a.event_data?.['host']).localeCompare(String(b.event_data?.['host'])) || a.counter - b.counter);
+    return [...group].sort(
+      (a, b) => String(a.event_data?.host).localeCompare(String(b.event_data?.host)) || a.counter - b.counter,
+    );
   });
 };
 
@@ -62,7 +82,10 @@ describe.skipIf(!eeImage)("the agent's events", () => {
   for (const [name, { files, arguments: args = [] }] of Object.entries(playbooks)) {
     it(`are those of ansible-runner: ${name}`, async () => {
       const forks = ['--forks', '1'];
-      const [{ ingest, ended }, expected] = [await runJob({ files, payload: { arguments: [...forks, ...args] } }), await byHand(files, [...forks, ...args].join(' '))];
+      const [{ ingest, ended }, expected] = [
+        await runJob({ files, payload: { arguments: [...forks, ...args] } }),
+        await byHand(files, [...forks, ...args].join(' ')),
+      ];
       expect(ended).toMatchObject({ code: 0, stderr: '' });
       expect(ingest.breaches).toEqual([]);
       expect(ingest.events.map((event) => event.event)).toEqual(expected.map((event) => event.event));

@@ -57,22 +57,32 @@ export const playbooks: Record<string, { files: Record<string, string>; argument
   'a role, a template and -vv': {
     arguments: ['-vv', '--diff'],
     files: {
-      'site.yml': '- hosts: all\n  gather_facts: false\n  serial: 2\n  roles: [greet]\n  tasks:\n    - import_tasks: more.yml\n      tags: [x]\n',
+      'site.yml':
+        '- hosts: all\n  gather_facts: false\n  serial: 2\n  roles: [greet]\n  tasks:\n    - import_tasks: more.yml\n      tags: [x]\n',
       'more.yml': '- name: Imported\n  debug: {var: inventory_hostname}\n',
-      'roles/greet/tasks/main.yml': '- name: Greet\n  template: {src: hello.j2, dest: "/tmp/{{ inventory_hostname }}"}\n  notify: told\n',
+      'roles/greet/tasks/main.yml':
+        '- name: Greet\n  template: {src: hello.j2, dest: "/tmp/{{ inventory_hostname }}"}\n  notify: told\n',
       'roles/greet/templates/hello.j2': 'Hello {{ inventory_hostname }}\n',
       'roles/greet/handlers/main.yml': '- name: told\n  debug: {msg: told}\n',
     },
   },
   'warnings and a failure': {
     files: {
-      'site.yml': '- hosts: all:nowhere\n  gather_facts: false\n  strategy: linear\n  tasks:\n    - name: Warn\n      debug: {msg: "{{ 1 }}"}\n      when: "{{ true }}"\n    - name: Break\n      command: /no/such/command\n    - debug: {msg: unreached}\n',
+      'site.yml':
+        '- hosts: all:nowhere\n  gather_facts: false\n  strategy: linear\n  tasks:\n    - name: Warn\n      debug: {msg: "{{ 1 }}"}\n      when: "{{ true }}"\n    - name: Break\n      command: /no/such/command\n    - debug: {msg: unreached}\n',
       'ansible.cfg': '[defaults]\nforks = 1\n',
     },
   },
-  'a syntax error': { files: { 'site.yml': '- hosts: all\n  tasks:\n    - nonsense_module_xyz: {a: 1}\n      bad_keyword: 1\n' } },
+  'a syntax error': {
+    files: {
+      'site.yml': '- hosts: all\n  tasks:\n    - nonsense_module_xyz: {a: 1}\n      bad_keyword: 1\n',
+    },
+  },
   'broken YAML': { files: { 'site.yml': '- hosts: all\n  tasks: [\n' } },
   'no colours': {
-    files: { 'site.yml': '- hosts: alpha\n  gather_facts: false\n  tasks: [{debug: {msg: plain}}]\n', 'ansible.cfg': '[defaults]\nnocolor = true\n' },
+    files: {
+      'site.yml': '- hosts: alpha\n  gather_facts: false\n  tasks: [{debug: {msg: plain}}]\n',
+      'ansible.cfg': '[defaults]\nnocolor = true\n',
+    },
   },
 };

@@ -28,10 +28,15 @@ const environment = {
 
 const findImage = (): string | undefined => {
   try {
-    const listed = execFileSync(command, ['images', '--format', '{{.Repository}}:{{.Tag}}'], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+    const listed = execFileSync(command, ['images', '--format', '{{.Repository}}:{{.Tag}}'], {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const images = listed.toString().split('\n');
     const known = machine.eeImage;
-    return known && images.some((image) => image.endsWith(known)) ? known : images.find((image) => /(^|\/)gantry-ee:/.test(image));
+    return known && images.some((image) => image.endsWith(known))
+      ? known
+      : images.find((image) => /(^|\/)gantry-ee:/.test(image));
   } catch {
     return undefined;
   }
@@ -52,15 +57,24 @@ export interface Ended {
 }
 
 /** Runs a command in a confined container of the EE. */
-export const inEnvironment = (args: string[], options: { flags?: string[]; input?: string; onStart?: (name: string) => void } = {}): Promise<Ended> =>
+export const inEnvironment = (
+  args: string[],
+  options: { flags?: string[]; input?: string; onStart?: (name: string) => void } = {},
+): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const name = `gantry-agent-test-${process.pid}-${Math.round(performance.now() * 1000)}`;
-    const child = spawn(command, ['run', '-i', '--name', name, ...confined, ...(options.flags ?? []), eeImage ?? '', ...args], { env: environment });
+    const child = spawn(
+      command,
+      ['run', '-i', '--name', name, ...confined, ...(options.flags ?? []), eeImage ?? '', ...args],
+      { env: environment },
+    );
     const [stdout, stderr]: string[][] = [[], []];
     child.stdout.on('data', (data) => stdout!.push(String(data)));
     child.stderr.on('data', (data) => stderr!.push(String(data)));
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout: stdout!.join(''), stderr: stderr!.join('') }));
+    child.on('close', (code) =>
+      resolve({ code: code ?? -1, stdout: stdout!.join(''), stderr: stderr!.join('') }),
+    );
     child.stdin.on('error', () => undefined);
     child.stdin.write(options.input ?? '');
     if (!options.input) child.stdin.end();
@@ -68,7 +82,8 @@ export const inEnvironment = (args: string[], options: { flags?: string[]; input
   });
 
 /** Asks the engine to stop a container. */
-export const stopPod = (name: string): void => void spawn(command, ['stop', '-t', '10', name], { env: environment, stdio: 'ignore' });
+export const stopPod = (name: string): void =>
+  void spawn(command, ['stop', '-t', '10', name], { env: environment, stdio: 'ignore' });
 
 /** The agent as one argument: no file of ours is in the image. */
 export const agentCommand = (): string[] => [
@@ -97,9 +112,18 @@ export const tar = (files: Record<string, string>): Buffer => {
     const data = Buffer.from(content);
     const head = Buffer.alloc(512);
     head.write(name, 0);
-    head.write(`${'0000644'}\0${'0000000'}\0${'0000000'}\0${data.length.toString(8).padStart(11, '0')}\0${'00000000000'}\0        0`, 100);
+    head.write(
+      `${'0000644'}\0${'0000000'}\0${'0000000'}\0${data.length.toString(8).padStart(11, '0')}\0${'00000000000'}\0        0`,
+      100,
+    );
     head.write('ustar\x0000', 257);
-    head.write(head.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0') + '\0 ', 148);
+    head.write(
+      head
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, '0') + '\0 ',
+      148,
+    );
     blocks.push(head, data, Buffer.alloc((512 - (data.length % 512)) % 512));
   }
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
@@ -109,25 +133,59 @@ export const tar = (files: Record<string, string>): Buffer => {
 export const localHosts = {
   all: { children: ['demo'] },
   demo: { hosts: ['alpha', 'beta', 'gamma'] },
-  _meta: { hostvars: Object.fromEntries(['alpha', 'beta', 'gamma'].map((name) => [name, { ansible_connection: 'local', ansible_python_interpreter: '/usr/bin/python3' }])) },
+  _meta: {
+    hostvars: Object.fromEntries(
+      ['alpha', 'beta', 'gamma'].map((name) => [
+        name,
+        { ansible_connection: 'local', ansible_python_interpreter: '/usr/bin/python3' },
+      ]),
+    ),
+  },
 };
 
 /** Runs one job in a pod and returns what its ingest saw. */
-export const runJob = async (given: Case): Promise<{ ingest: StrictIngest; ended: Ended; stdout: string }> => {
+export const runJob = async (
+  given: Case,
+): Promise<{ ingest: StrictIngest; ended: Ended; stdout: string }> => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-agent-'));
   chmodSync(folder, 0o755); // the pod's user must reach the socket in it
   const archive = given.archive ?? tar(given.files);
   const inventory = Buffer.from(JSON.stringify(given.inventory ?? localHosts));
-  const objects = new Map([archive, inventory].map((data) => [createHash('sha256').update(data).digest('hex'), data]));
+  const objects = new Map(
+    [archive, inventory].map((data) => [createHash('sha256').update(data).digest('hex'), data]),
+  );
   const [project, snapshot] = [...objects].map(([sha256, data]) => ({ sha256, sizeBytes: data.length }));
-  const payload = { project, inventory: snapshot, playbook: given.playbook ?? 'site.yml', arguments: [], environment: {}, extraVars: {}, timeoutSeconds: 0, ...given.payload };
-  const job: Job = { id: 'job-1', epoch: 3, token: 'pod-token-0123456789', payload, credentials: given.credentials, limits: given.limits, objects };
+  const payload = {
+    project,
+    inventory: snapshot,
+    playbook: given.playbook ?? 'site.yml',
+    arguments: [],
+    environment: {},
+    extraVars: {},
+    timeoutSeconds: 0,
+    ...given.payload,
+  };
+  const job: Job = {
+    id: 'job-1',
+    epoch: 3,
+    token: 'pod-token-0123456789',
+    payload,
+    credentials: given.credentials,
+    limits: given.limits,
+    objects,
+  };
   const ingest = new StrictIngest(job);
   if (given.trouble) ingest.trouble = given.trouble;
   await ingest.listen(join(folder, 'pods.sock'));
   try {
     const ended = await inEnvironment(agentCommand(), {
-      flags: [`-v=${folder}:/run/gantry`, '-e=GANTRY_URL=unix:///run/gantry/pods.sock', '-e=GANTRY_JOB_ID=job-1', '-e=GANTRY_EPOCH=3', ...(given.env ?? []).map((text) => `-e=${text}`)],
+      flags: [
+        `-v=${folder}:/run/gantry`,
+        '-e=GANTRY_URL=unix:///run/gantry/pods.sock',
+        '-e=GANTRY_JOB_ID=job-1',
+        '-e=GANTRY_EPOCH=3',
+        ...(given.env ?? []).map((text) => `-e=${text}`),
+      ],
       // Some engines feed the body of the attach call to standard input first.
       input: `{"attach":true}gantry-token:${given.wrongToken ? 'another' : job.token}\ngantry-token:again\n`,
       onStart: (name) => given.during?.(ingest, name),

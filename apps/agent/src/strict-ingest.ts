@@ -20,7 +20,20 @@ export interface WireEvent {
   created: string;
   parent_uuid?: string;
   pid?: number;
-  event_data?: Record<string, any>;
+  event_data?: { task?: string; host?: string; res?: { stdout: string } };
+}
+
+/** What the agent said at the start. */
+export interface StartRequest {
+  publicKey: JWK;
+  proof: string;
+  agent: {
+    version: string;
+    mode: string;
+    python: string;
+    ansibleCore: string | null;
+    ansibleRunner: string | null;
+  };
 }
 
 /** What the agent said at the end. */
@@ -48,7 +61,8 @@ export interface Job {
 /** Decides how a call is answered, before it is worked on: a status, cut (no answer), or lose (worked on, then no answer). */
 export type Trouble = (call: string, number: number) => number | 'cut' | 'lose' | undefined;
 
-const sha256 = (...parts: (string | Buffer)[]) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
+const sha256 = (...parts: (string | Buffer)[]) =>
+  parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
 
 class Refusal extends Error {
@@ -69,7 +83,7 @@ export class StrictIngest {
   readonly calls: string[] = [];
   readonly batches: { first: number; last: number; hash: string }[] = [];
   finish: Finish | undefined;
-  started: Record<string, any> | undefined;
+  started: StartRequest | undefined;
   cancel = false;
   trouble: Trouble = () => undefined;
   /** Called with every batch once it is committed. */
@@ -88,7 +102,12 @@ export class StrictIngest {
   }
 
   async listen(where: string | number): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(...((typeof where === 'string' ? [where] : [where, '127.0.0.1']) as [string]), resolve));
+    await new Promise<void>((resolve) =>
+      this.server.listen(
+        ...((typeof where === 'string' ? [where] : [where, '127.0.0.1']) as [string]),
+        resolve,
+      ),
+    );
     if (typeof where === 'string') {
       chmodSync(where, 0o777);
       return `unix://${where}`;
@@ -111,24 +130,37 @@ export class StrictIngest {
     if (trouble === 'cut') return void request.socket.destroy();
     const reply = (status: number, value: unknown) => {
       const data = Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));
-      response.writeHead(status, { 'content-length': data.length, 'content-type': 'application/json' }).end(data);
+      response
+        .writeHead(status, { 'content-length': data.length, 'content-type': 'application/json' })
+        .end(data);
     };
-    if (typeof trouble === 'number') return reply(trouble, { code: trouble < 500 ? 'forbidden' : 'unavailable', message: 'told to', details: {} });
+    if (typeof trouble === 'number')
+      return reply(trouble, {
+        code: trouble < 500 ? 'forbidden' : 'unavailable',
+        message: 'told to',
+        details: {},
+      });
     try {
       const result = await this.work(request, call, body);
       if (trouble === 'lose') return void request.socket.destroy();
       reply(200, result);
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal(500, String(error));
-      if (refusal.status !== 409 || refusal.details['reason'] === 'integrity') this.breaches.push(`${call}: ${refusal.message}`);
-      reply(refusal.status, { code: refusal.status === 409 ? 'conflict' : 'forbidden', message: refusal.message, details: refusal.details });
+      if (refusal.status !== 409 || refusal.details['reason'] === 'integrity')
+        this.breaches.push(`${call}: ${refusal.message}`);
+      reply(refusal.status, {
+        code: refusal.status === 409 ? 'conflict' : 'forbidden',
+        message: refusal.message,
+        details: refusal.details,
+      });
     }
   }
 
   private async work(request: IncomingMessage, call: string, body: Buffer): Promise<unknown> {
     const bearer = hmac(this.job.token, 'gantry pod bearer').toString('base64url');
     if (request.headers.authorization !== `Bearer ${bearer}`) throw new Refusal(401, 'wrong bearer');
-    if (request.headers['gantry-epoch'] !== String(this.job.epoch)) throw new Refusal(403, 'stale epoch', { reason: 'stale_epoch' });
+    if (request.headers['gantry-epoch'] !== String(this.job.epoch))
+      throw new Refusal(403, 'stale epoch', { reason: 'stale_epoch' });
     if (call === 'start') return this.start(JSON.parse(body.toString()));
     if (!this.key) throw new Refusal(422, 'not started');
     if (call === 'objects') {
@@ -143,13 +175,17 @@ export class StrictIngest {
     throw new Refusal(404, `no call ${call}`);
   }
 
-  private async start(request: Record<string, any>): Promise<unknown> {
-    const jwk = request['publicKey'] as JWK;
+  private async start(request: StartRequest): Promise<unknown> {
+    const jwk = request.publicKey;
     if (Object.keys(jwk).sort().join() !== 'crv,kty,x,y') throw new Refusal(422, 'not a bare public key');
     const thumbprint = await calculateJwkThumbprint(jwk);
-    const proof = hmac(hmac(this.job.token, 'gantry pod proof'), `${this.job.id}.${this.job.epoch}.${thumbprint}`).toString('base64url');
-    if (request['proof'] !== proof) throw new Refusal(403, 'wrong proof');
-    if (this.key && this.key !== thumbprint) throw new Refusal(403, 'already redeemed', { reason: 'already_redeemed' });
+    const proof = hmac(
+      hmac(this.job.token, 'gantry pod proof'),
+      `${this.job.id}.${this.job.epoch}.${thumbprint}`,
+    ).toString('base64url');
+    if (request.proof !== proof) throw new Refusal(403, 'wrong proof');
+    if (this.key && this.key !== thumbprint)
+      throw new Refusal(403, 'already redeemed', { reason: 'already_redeemed' });
     this.key = thumbprint;
     this.started = request;
     const credentials = this.job.credentials
@@ -157,8 +193,23 @@ export class StrictIngest {
           .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' })
           .encrypt(await importJWK(jwk, 'ECDH-ES'))
       : null;
-    const limits = { chunkEvents: 200, chunkBytes: 262144, flushMilliseconds: 50, spoolBytes: 67108864, heartbeatSeconds: 2, graceSeconds: 10, answerSeconds: 60 };
-    return { expected: this.committed + 1, head: this.head, line: this.events.at(-1)?.end_line ?? 0, payload: this.job.payload, credentials, limits: { ...limits, ...this.job.limits } };
+    const limits = {
+      chunkEvents: 200,
+      chunkBytes: 262144,
+      flushMilliseconds: 50,
+      spoolBytes: 67108864,
+      heartbeatSeconds: 2,
+      graceSeconds: 10,
+      answerSeconds: 60,
+    };
+    return {
+      expected: this.committed + 1,
+      head: this.head,
+      line: this.events.at(-1)?.end_line ?? 0,
+      payload: this.job.payload,
+      credentials,
+      limits: { ...limits, ...this.job.limits },
+    };
   }
 
   private chunk(request: IncomingMessage, body: Buffer): unknown {
@@ -167,13 +218,20 @@ export class StrictIngest {
     const [first, last] = [Number(header('gantry-first-counter')), Number(header('gantry-last-counter'))];
     const again = this.batches.find((batch) => batch.first === first);
     if (again) {
-      if (again.hash !== header('gantry-hash')) throw new Refusal(409, `other bytes for counter ${first}`, { reason: 'integrity' });
+      if (again.hash !== header('gantry-hash'))
+        throw new Refusal(409, `other bytes for counter ${first}`, { reason: 'integrity' });
       return { committed: this.committed, cancel: this.cancel };
     }
-    if (first !== this.committed + 1) throw new Refusal(409, `counter ${first}`, { expected: this.committed + 1, head: this.head });
-    if (header('gantry-previous-hash') !== this.head) throw new Refusal(409, 'the chain is broken', { reason: 'integrity' });
+    if (first !== this.committed + 1)
+      throw new Refusal(409, `counter ${first}`, { expected: this.committed + 1, head: this.head });
+    if (header('gantry-previous-hash') !== this.head)
+      throw new Refusal(409, 'the chain is broken', { reason: 'integrity' });
     const hash = sha256(Buffer.from(this.head, 'hex'), raw).toString('hex');
-    const events = raw.toString().trimEnd().split('\n').map((line) => JSON.parse(line) as WireEvent);
+    const events = raw
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as WireEvent);
     this.check(header('gantry-hash') === hash, 'hash');
     this.check(Number(header('gantry-raw-bytes')) === raw.length, 'raw bytes');
     this.check(events.length === last - first + 1, 'number of events');
@@ -195,9 +253,17 @@ export class StrictIngest {
   }
 
   private seal(request: Finish): unknown {
-    const complete = request.lastCounter === this.committed && request.hash === this.head && request.lastLine === (this.events.at(-1)?.end_line ?? 0);
-    if (!complete) throw new Refusal(409, 'the end is not the end of the record', { expected: this.committed + 1, head: this.head });
-    if (this.finish && JSON.stringify(this.finish) !== JSON.stringify(request)) throw new Refusal(409, 'sealed with another end', { reason: 'integrity' });
+    const complete =
+      request.lastCounter === this.committed &&
+      request.hash === this.head &&
+      request.lastLine === (this.events.at(-1)?.end_line ?? 0);
+    if (!complete)
+      throw new Refusal(409, 'the end is not the end of the record', {
+        expected: this.committed + 1,
+        head: this.head,
+      });
+    if (this.finish && JSON.stringify(this.finish) !== JSON.stringify(request))
+      throw new Refusal(409, 'sealed with another end', { reason: 'integrity' });
     this.finish = request;
     return { sealed: true };
   }

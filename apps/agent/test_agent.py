@@ -1,0 +1,224 @@
+"""Unit tests of the agent's pure parts. Run with `python3 -m unittest` in this folder."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+import unittest
+import urllib.parse
+
+import agent
+
+
+def archive(*entries):
+    """A tar of (name, content or a change of the entry)."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode='w') as tar:
+        for name, content in entries:
+            member = tarfile.TarInfo(name)
+            if callable(content):
+                content(member)
+                tar.addfile(member)
+            else:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def entry(kind, target='', mode=0o755):
+    def change(member):
+        member.type, member.linkname, member.mode = kind, target, mode
+    return change
+
+
+class TheProjectArchive(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root = os.path.join(self.folder.name, 'project')
+        os.mkdir(self.root)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def extract(self, *entries, **limits):
+        path = os.path.join(self.folder.name, 'project.tar')
+        with open(path, 'wb') as file:
+            file.write(archive(*entries))
+        agent.extract(path, self.root, **limits)
+
+    def refused(self, name, *entries, **limits):
+        with self.assertRaises(agent.Failure) as caught:
+            self.extract(*entries, **limits)
+        self.assertEqual(caught.exception.code, 'project_unsafe')
+        self.assertIn('"%s"' % name, str(caught.exception))
+
+    def test_is_unpacked_with_its_links(self):
+        self.extract(('a', entry(tarfile.DIRTYPE)), ('a/b.yml', b'text'), ('c', entry(tarfile.SYMTYPE, 'a/b.yml')), ('a/up', entry(tarfile.SYMTYPE, '../c')))
+        for path in ('a/b.yml', 'c', 'a/up'):
+            with open(os.path.join(self.root, path), 'rb') as file:
+                self.assertEqual(file.read(), b'text')
+
+    def test_is_refused_when_an_entry_leaves_it(self):
+        self.refused('../x', ('../x', b''))
+        self.refused('a/../../x', ('a/../../x', b''))
+        self.refused('/etc/x', ('/etc/x', b''))
+
+    def test_is_refused_when_a_link_leaves_it(self):
+        self.refused('l', ('l', entry(tarfile.SYMTYPE, '../../etc/passwd')))
+        self.refused('m', ('m', entry(tarfile.SYMTYPE, '/etc/passwd')))
+        self.refused('h', ('h', entry(tarfile.LNKTYPE, '../x')))
+        self.refused('g', ('g', entry(tarfile.LNKTYPE, 'nothing')))
+
+    def test_is_refused_when_links_leave_it_together(self):
+        self.refused('x', ('y', entry(tarfile.SYMTYPE, '.')), ('x', entry(tarfile.SYMTYPE, 'y/..')))
+
+    def test_is_refused_when_an_entry_lies_behind_a_link(self):
+        self.refused('l/x', ('d', entry(tarfile.DIRTYPE)), ('l', entry(tarfile.SYMTYPE, 'd')), ('l/x', b''))
+
+    def test_is_refused_with_devices_pipes_and_duplicates(self):
+        self.refused('n', ('n', entry(tarfile.CHRTYPE)))
+        self.refused('p', ('p', entry(tarfile.FIFOTYPE)))
+        self.refused('f', ('f', b''), ('f', b''))
+
+    def test_is_refused_beyond_its_limits(self):
+        self.refused('b', ('a', b'x' * 10), ('b', b'x' * 10), most_bytes=15)
+        self.refused('d', ('c', b''), ('d', b''), most_entries=1)
+
+    def test_that_is_no_archive_is_called_damaged(self):
+        path = os.path.join(self.folder.name, 'x')
+        with open(path, 'wb') as file:
+            file.write(b'not a tar' * 1000)
+        with self.assertRaises(agent.Failure) as caught:
+            agent.extract(path, self.root)
+        self.assertEqual(caught.exception.code, 'project_damaged')
+
+
+class Masking(unittest.TestCase):
+    secret = 'pä"ss\\wörd/+? x'
+
+    def masked(self, value, *secrets):
+        masker = agent.Masker(secrets or [self.secret])
+        line = json.dumps(value).encode()
+        return masker.value(value) if masker.found_in(line) else value
+
+    def test_covers_every_form(self):
+        secret, data = self.secret, self.secret.encode()
+        once = json.dumps(secret)[1:-1]
+        forms = [secret, once, json.dumps(once)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], urllib.parse.quote(secret),
+                 urllib.parse.quote(secret, safe=''), urllib.parse.quote_plus(secret), data.hex(), base64.b64encode(data).decode()]
+        for form in forms:
+            with self.subTest(form=form):
+                self.assertIn(agent.MASK, self.masked({'stdout': 'a %s b' % form})['stdout'])
+
+    def test_covers_base64_at_every_alignment(self):
+        for before in (b'', b'a', b'ab', b'abc'):
+            for after in (b'', b'z', b'yz'):
+                encoded = base64.b64encode(before + self.secret.encode() + after).decode()
+                masked = self.masked(encoded)
+                self.assertIn(agent.MASK, masked)
+                self.assertLessEqual(len(masked.replace(agent.MASK, '')), 12)
+
+    def test_covers_keys_of_objects_numbers_and_the_lines_of_a_key(self):
+        key = '-----BEGIN KEY-----\nabcdefghij\nklmnopqrst\n-----END KEY-----\n'
+        self.assertEqual(self.masked({'x': ['abcdefghij', 'klmnopqrst']}, key), {'x': [agent.MASK, agent.MASK]})
+        self.assertEqual(self.masked({'p4ss': {'p4ss': 1}}, 'p4ss'), {agent.MASK: {agent.MASK: 1}})
+        self.assertEqual(self.masked({'n': 12345}, '12345'), {'n': agent.MASK})
+
+    def test_leaves_the_rest_alone(self):
+        value = {'n': 123456, 'flag': True, 'text': 'nothing here', 'short': 'abc'}
+        self.assertEqual(self.masked(value, '12345x', 'true!', 'abc'), value)
+
+
+class Outlet:
+    """Stands for the outbox."""
+
+    def __init__(self):
+        self.events = []
+
+    def add(self, members, lines):
+        self.events.append((json.loads(b'{' + members), lines))
+
+
+class ARecorder(unittest.TestCase):
+    def setUp(self):
+        self.outlet = Outlet()
+        self.recorder = agent.Recorder(self.outlet, agent.Masker(['hunter22']), True)
+
+    def test_makes_an_event_of_every_line(self):
+        self.recorder.text(b'one\r\ntw')
+        self.recorder.text(b'o\n\nthree', flush=True)
+        self.assertEqual([(event['event'], event['stdout'], lines) for event, lines in self.outlet.events],
+                         [('verbose', 'one', 1), ('verbose', 'two', 1), ('verbose', '', 1), ('verbose', 'three', 0)])
+
+    def test_keeps_the_sentence_of_an_early_error(self):
+        self.recorder.text(b'\x1b[0;31mERROR! no hunter22 here\x1b[0m\n\x1b[0;31m[ERROR]: second\x1b[0m\n')
+        self.assertEqual(self.recorder.errors, ['no $encrypted$ here', 'second'])
+
+    def test_remembers_the_artifacts(self):
+        self.recorder.event('playbook_on_stats', b'{"event": "playbook_on_stats", "event_data": {"artifact_data": {"a": "hunter22"}}}', 1)
+        self.assertEqual(self.recorder.stats['artifact_data'], {'a': agent.MASK})
+
+    def test_replaces_what_is_too_large_by_a_marker(self):
+        result, text = {'stdout': 'x' * 2_000_000}, 'y' * 2_000_000
+        body = {'uuid': 'u', 'event': 'runner_on_ok', 'stdout': text, 'event_data': {'host': 'h', 'res': result}}
+        self.recorder.event('runner_on_ok', json.dumps(body).encode(), 3)
+        event, lines = self.outlet.events[0]
+        original = json.dumps(result).encode()
+        self.assertEqual(event['event_data'], {'host': 'h', 'res': {'gantry_left_out': {'sizeBytes': len(original), 'sha256': hashlib.sha256(original).hexdigest()}}})
+        self.assertTrue(event['stdout'].startswith('yyy') and hashlib.sha256(text.encode()).hexdigest() in event['stdout'])
+        self.assertLess(len(event['stdout']), 70_000)
+        self.assertEqual(lines, 3)
+
+
+class TheIdentity(unittest.TestCase):
+    def test_follows_from_the_token(self):
+        identity = agent.Identity('token', 'job', '1')
+        self.assertEqual(identity.bearer, 'smZgYk0E9tvcD5lsvTaLUJqTB01qRtPa44xXygiTx9w')
+        jwk = {'kty': 'EC', 'crv': 'P-256', 'x': 'x', 'y': 'y'}
+        self.assertEqual(identity.proof(jwk), identity.proof(dict(reversed(list(jwk.items())))))
+
+    def test_finds_the_token_behind_other_words(self):
+        for text in (b'gantry-token:a.b-c_d\n', b'{"stream":true}gantry-token:a.b-c_d\ngantry-token:z\n', b'x\ny\ngantry-token:a.b-c_d\r\n'):
+            reading, writing = os.pipe()
+            os.write(writing, text)
+            os.close(writing)
+            self.assertEqual(agent.read_token(reading), 'a.b-c_d')
+            os.close(reading)
+
+    def test_needs_a_token(self):
+        reading, writing = os.pipe()
+        os.close(writing)
+        with self.assertRaises(agent.Exit) as caught:
+            agent.read_token(reading)
+        os.close(reading)
+        self.assertEqual(caught.exception.code, 64)
+
+
+class Reasons(unittest.TestCase):
+    class Calm:
+        why = None
+
+    def verdict(self, code, stats=None, errors=(), why=None):
+        recorder = agent.Recorder(Outlet(), agent.Masker([]), True)
+        recorder.stats, recorder.errors = stats, list(errors)
+        stopper = self.Calm()
+        stopper.why = why
+        status, reason = agent.verdict(code, stopper, recorder, {'timeoutSeconds': 7})
+        return status, reason and reason['code'], reason and reason['message']
+
+    def test_are_sentences(self):
+        stats = {'processed': {'a': 1, 'b': 1, 'c': 1}, 'failures': {'b': 1}, 'dark': {'c': 1}}
+        self.assertEqual(self.verdict(0), ('successful', None, None))
+        self.assertEqual(self.verdict(2, stats)[2], '1 of 3 hosts failed: b; 1 of 3 hosts could not be reached: c.')
+        self.assertEqual(self.verdict(4, errors=['broken'])[:2], ('failed', 'playbook_unreadable'))
+        self.assertEqual(self.verdict(250)[:2], ('failed', 'playbook_failed'))
+        self.assertEqual(self.verdict(-9)[0], 'error')
+        self.assertEqual(self.verdict(-15, why='canceled')[0], 'canceled')
+        self.assertEqual(self.verdict(-15, why='timed_out')[:2], ('error', 'timed_out'))
+
+
+if __name__ == '__main__':
+    unittest.main()
