@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { serviceNames } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import { writeAtomically } from './home.js';
-import { natsConfig } from './nats.part.js';
+import { makeStreams, natsConfig } from './nats.part.js';
 import { openSecrets } from './secrets.js';
 import { migrateAll } from './supervisor.js';
 import { exitCodes, print } from './terminal.js';
 
-/** Brings GANTRY_POSTGRES_URL's database up to date; each role gets the password in GANTRY_<SERVICE>_POSTGRES_PASSWORD. Throws `invalid` for a missing one. */
+/**
+ * Brings GANTRY_POSTGRES_URL's database up to date and makes the streams of GANTRY_NATS_URL. Each role gets the password in
+ * GANTRY_<SERVICE>_POSTGRES_PASSWORD. Throws `invalid` for a missing one.
+ */
 export const migrateCommand = async (): Promise<number> => {
   const url = process.env['GANTRY_POSTGRES_URL'];
   if (!url) throw new PlatformError('invalid', 'GANTRY_POSTGRES_URL: give the URL of an administrator of the database server.');
@@ -21,7 +24,9 @@ export const migrateCommand = async (): Promise<number> => {
     passwords[name] = password;
   }
   await migrateAll(url, passwords);
-  print('The database is up to date.');
+  const natsUrl = process.env['GANTRY_NATS_URL'];
+  if (natsUrl) await makeStreams(natsUrl, process.env['GANTRY_ADMINISTRATOR_NATS_SEED_FILE']);
+  print(`The database${natsUrl ? ' and the streams are' : ' is'} up to date.`);
   return exitCodes.ok;
 };
 

@@ -1,6 +1,7 @@
 /** The embedded nats-server: JetStream, a user with its own permissions for each service. */
-import { connect } from 'node:net';
+import { connectNats } from '@gantry/bus/connect';
 import { natsAccounts } from '@gantry/bus/server-config';
+import { ensureStreams } from '@gantry/bus/streams';
 import { homePath, writeAtomically } from './home.js';
 import type { PartSpec } from './part.js';
 import type { Secrets } from './secrets.js';
@@ -27,13 +28,17 @@ export const natsPart = (command: string, port: number, secrets: Secrets): PartS
     name: 'nats',
     command,
     args: ['-c', file],
-    ready: () =>
-      new Promise((resolve, reject) => {
-        const socket = connect({ port, host: '127.0.0.1' }, () => {
-          socket.destroy();
-          resolve();
-        });
-        socket.once('error', reject);
-      }),
+    // Ready once the streams are there, so that a server that comes back with nothing is whole again.
+    ready: () => makeStreams(`nats://127.0.0.1:${port}`, secrets.nats.administrator.seedFile),
   };
+};
+
+/** Makes the JetStream streams, or brings them up to date. Without a seed file for a server that has no users. */
+export const makeStreams = async (url: string, seedFile?: string): Promise<void> => {
+  const connection = await connectNats({ url, name: 'administrator', ...(seedFile && { seedFile }) });
+  try {
+    await ensureStreams(connection);
+  } finally {
+    await connection.close();
+  }
 };

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createUser, fromSeed } from '@nats-io/nkeys';
-import { serviceNames, type ServiceName } from '@gantry/contracts/command';
+import type { NatsUser } from '@gantry/bus/server-config';
+import { serviceNames } from '@gantry/contracts/command';
 import { homePath, writeAtomically } from './home.js';
 
 type Keep = (name: string, make: () => string) => { file: string; value: string };
@@ -25,8 +26,8 @@ export interface Secrets {
   postgresAdmin: string;
   /** Password of each service's role. */
   postgres: Record<string, string>;
-  /** Each service's nkey: the seed's file, and the public key for the server. */
-  nats: Record<ServiceName, { seedFile: string; publicKey: string }>;
+  /** The nkey of each service, and of the administrator who makes the streams: the seed's file, and the public key for the server. */
+  nats: Record<NatsUser, { seedFile: string; publicKey: string }>;
   podTokenKeyFile: string;
   vaultKeyFile: string;
   signingKeyFile: string;
@@ -35,14 +36,14 @@ export interface Secrets {
 /** Reads the secrets in a folder, making those that are missing. */
 export const openSecrets = (directory = homePath('secrets')): Secrets => {
   const secret = keepIn(directory);
-  const nkey = (name: ServiceName) => {
+  const nkey = (name: NatsUser) => {
     const { file, value } = secret(`nats-${name}.nk`, () => new TextDecoder().decode(createUser().getSeed()));
     return { seedFile: file, publicKey: fromSeed(new TextEncoder().encode(value)).getPublicKey() };
   };
   return {
     postgresAdmin: secret('postgres-admin', password).value,
     postgres: Object.fromEntries(serviceNames.filter((name) => name !== 'gateway').map((name) => [name, secret(`postgres-${name}`, password).value])),
-    nats: Object.fromEntries(serviceNames.map((name) => [name, nkey(name)])) as Secrets['nats'],
+    nats: Object.fromEntries([...serviceNames, 'administrator' as const].map((name) => [name, nkey(name)])) as Secrets['nats'],
     podTokenKeyFile: secret('pod-token-key', () => randomBytes(32).toString('base64')).file,
     vaultKeyFile: secret('vault-keys', () => `k1 ${randomBytes(32).toString('base64')}`).file,
     // Made by identity itself: a JWK.

@@ -10,7 +10,7 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { provision } from '@gantry/eventlog/migrate';
 import { gitPart } from './git.part.js';
 import { readMachine, ROOT, writeAtomically, type Machine } from './home.js';
-import { natsPart } from './nats.part.js';
+import { makeStreams, natsPart } from './nats.part.js';
 import { createPart, type Part, type PartSpec } from './part.js';
 import { choosePorts, type Ports } from './ports.js';
 import { embeddedPostgresUrl, postgresPart } from './postgres.part.js';
@@ -69,6 +69,7 @@ export const startAll = async (progress: Progress): Promise<Supervisor> => {
       postgresUrls = await migrateAll(adminUrl(machine, ports, secrets), secrets.postgres);
     });
     const natsUrl = process.env['GANTRY_NATS_URL'];
+    if (natsUrl) await progress('JetStream streams', () => makeStreams(natsUrl, process.env['GANTRY_ADMINISTRATOR_NATS_SEED_FILE']));
     const settings = { machine, ports, secrets, postgresUrls, separate, natsUrl: natsUrl ?? `nats://127.0.0.1:${ports['nats']}`, natsIsOurs: !natsUrl };
     await progress(`services (${serviceNames.join(', ')})`, () => start(serviceParts(settings)));
   } catch (error) {
