@@ -1,0 +1,101 @@
+/** Commands on projects. */
+import { authorize, can } from '@gantry/contracts/access';
+import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
+import type { Meta } from '@gantry/contracts/envelope';
+import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
+import { templateEvents, type CreateProject, type PinProject, type SyncProject } from '@gantry/contracts/template';
+import { decideAndAppend } from '@gantry/service/aggregate';
+import type { CallContext } from '@gantry/service/context';
+import { once } from '@gantry/service/idempotency';
+import type { TemplatesDeps } from './deps.js';
+import { decide, evolve, initial, type ProjectCommand } from './domain/project.js';
+import { claimName } from './name-claim.js';
+import { eventNumbering } from './new-events.js';
+import type { Pinned, Repository } from './project-source.js';
+import type { ProjectRow } from './read-model.js';
+
+const { ProjectCreated, ProjectSynced, ProjectSyncFailed } = templateEvents;
+const catalogue = { ProjectCreated, ProjectSynced, ProjectSyncFailed };
+
+/** Creates a project and begins to fetch it; `fetching` gets the fetch, whose outcome will be in the project. */
+export const createProject = async (
+  deps: TemplatesDeps,
+  { idempotencyKey: key, ...settings }: ReceivedBy<typeof CreateProject>,
+  context: CallContext,
+  fetching: (work: Promise<unknown>) => void,
+): Promise<OutputOf<typeof CreateProject>> => {
+  const principal = context.principal!;
+  const { pool, log, allowFile } = deps;
+  authorize(principal, 'admin', settings.organizationId, 'projects of this organization');
+  const outcome = await once({ pool, log }, { scope: `project.create:${principal.userId}`, key }, async (sql, id) => {
+    const events = eventNumbering()(decide(initial, { kind: 'create', settings: { projectId: id, ...settings }, allowFile }));
+    await claimName(sql, log.schema, { kind: 'project', organizationId: settings.organizationId, name: settings.name, id });
+    await log.appendIn(sql, `project-${id}`, 0, events, context.meta());
+  });
+  if (outcome.created) {
+    const project = { id: outcome.id, name: settings.name, scmUrl: settings.scmUrl, scmBranch: settings.scmBranch };
+    const work = sync(deps, project, context.meta()).catch((error: unknown) => {
+      // The project says why; only what it cannot say is worth a line.
+      if (!isPlatformError(error) || error.code !== 'refused') context.logger.warn({ project: outcome.id, err: error }, 'the first fetch of a project was broken off');
+    });
+    fetching(work);
+  }
+  return outcome;
+};
+
+/** Fetches now. The outcome is in the project too. */
+export const syncProject = async (
+  deps: TemplatesDeps,
+  { id }: ReceivedBy<typeof SyncProject>,
+  context: CallContext,
+): Promise<OutputOf<typeof SyncProject>> => {
+  const project = await deps.read.project(id);
+  if (!project || !can(context.principal!, 'read', project.organizationId)) throw notFound(id);
+  authorize(context.principal!, 'update', project.organizationId, `the project ${project.name}`);
+  return { commit: (await sync(deps, project, context.meta())).commit };
+};
+
+/** Branch to commit to stored archive, for the launcher. */
+export const pinProject = async (
+  deps: TemplatesDeps,
+  { projectId, scmBranch }: ReceivedBy<typeof PinProject>,
+  context: CallContext,
+): Promise<OutputOf<typeof PinProject>> => {
+  const project = await deps.read.project(projectId);
+  if (!project) throw notFound(projectId);
+  const { commit, branch, archive } = await pin(deps, project, scmBranch || project.scmBranch, context.meta());
+  return { commit, branch, archive };
+};
+
+const pin = (deps: TemplatesDeps, project: ProjectRow, ref: string, meta: Meta): Promise<Pinned> => {
+  if (ref === project.scmBranch) {
+    if (project.scmUpdateOnLaunch || project.commit === null) return sync(deps, project, meta);
+    return deps.source.known(project, { commit: project.commit, branch: project.syncedBranch ?? ref });
+  }
+  // A full commit id never means something else later.
+  if (/^[0-9a-f]{40}$/.test(ref)) return deps.source.known(project, { commit: ref, branch: ref });
+  return deps.source.fetched(project, ref);
+};
+
+/** Fetches the project's own branch and writes down how it went. */
+const sync = async (deps: TemplatesDeps, project: Repository & { scmBranch: string }, meta: Meta): Promise<Pinned> => {
+  const projectId = project.id;
+  try {
+    const pinned = await deps.source.fetched(project, project.scmBranch);
+    const playbooks = await deps.source.playbooks(project, pinned.commit);
+    await record(deps, projectId, { kind: 'synced', projectId, ...pinned, playbooks }, meta);
+    return pinned;
+  } catch (error) {
+    if (isPlatformError(error) && error.code === 'refused') {
+      await record(deps, projectId, { kind: 'failed', projectId, branch: project.scmBranch, message: error.message }, meta);
+    }
+    throw error;
+  }
+};
+
+const record = async ({ log }: TemplatesDeps, projectId: string, command: ProjectCommand, meta: Meta): Promise<void> => {
+  const number = eventNumbering();
+  await decideAndAppend({ log, stream: `project-${projectId}`, initial, evolve, decide: (state) => number(decide(state, command)), catalogue, meta });
+};
+
+const notFound = (id: string): PlatformError => new PlatformError('not_found', `There is no project ${id}.`);
