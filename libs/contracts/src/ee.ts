@@ -28,7 +28,15 @@ export const ExecutionEnvironmentDigestResolved = event(
   1,
   z.object({ executionEnvironmentId: Id, image: z.string(), digest: z.string() }),
 );
-export const eeEvents = { ExecutionEnvironmentRegistered, ExecutionEnvironmentMadeDefault, ExecutionEnvironmentDigestResolved };
+/** Another image from here on: the local one was built under another name. What was resolved before means nothing any more. */
+export const ExecutionEnvironmentImageChanged = event(
+  'execution_environment.image_changed',
+  1,
+  z.object({ executionEnvironmentId: Id, image: z.string(), pull: z.enum(pullPolicies).nullable() }),
+);
+export const eeEvents = {
+  ExecutionEnvironmentRegistered, ExecutionEnvironmentMadeDefault, ExecutionEnvironmentDigestResolved, ExecutionEnvironmentImageChanged,
+};
 
 /** An execution environment, as queries give it. `digest`: what the image meant when last resolved, null if never. */
 export const ExecutionEnvironment = Settings.extend({
