@@ -22,10 +22,17 @@ const HELPERS = [
   '/opt/cni/bin',
 ];
 
-/** Podman with everything that makes a container start: a runtime, a monitor and a network. */
+/** Podman with everything that makes a container start: a runtime, a monitor, a network; without root, user namespaces. */
 export function podmanComplete() {
   const has = (/** @type {string} */ name) => which(name, HELPERS) !== undefined;
-  return has('podman') && has('conmon') && (has('runc') || has('crun')) && (has('netavark') || has('bridge'));
+  const rootless = isRoot() || (has('newuidmap') && (has('slirp4netns') || has('pasta')));
+  return (
+    has('podman') &&
+    has('conmon') &&
+    (has('runc') || has('crun')) &&
+    (has('netavark') || has('bridge')) &&
+    rootless
+  );
 }
 
 /**
