@@ -1,0 +1,76 @@
+/** A real container engine for tests: the one GANTRY_TEST_CONTAINER_HOST names, else podman with an API service of the test's own. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '@gantry/testkit/eventually';
+
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+const privateConfig = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'containers.conf');
+const environment = {
+  ...process.env,
+  ...(existsSync(privateConfig) && !process.env['CONTAINERS_CONF'] ? { CONTAINERS_CONF: privateConfig } : {}),
+};
+
+const findImage = (): string | undefined => {
+  try {
+    const listed = execFileSync('podman', ['images', '--format', '{{.Repository}}:{{.Tag}}'], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+    return listed.toString().split('\n').find((image) => /(^|\/)gantry-ee:/.test(image));
+  } catch {
+    return undefined;
+  }
+};
+
+/** The Execution Environment of this machine; undefined if it has not been set up. */
+export const eeImage = process.env['GANTRY_TEST_EE_IMAGE'] ?? findImage();
+
+/** An engine that answers. */
+export interface TestEngine {
+  host: string;
+  /** Ends the API service and starts it anew, as a restart of the engine would. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts it, or takes the one that is named (which cannot be restarted). */
+export const startEngine = async (): Promise<TestEngine> => {
+  const named = process.env['GANTRY_TEST_CONTAINER_HOST'];
+  if (named) return { host: named, restart: async () => undefined, stop: async () => undefined };
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-engine-'));
+  const socket = join(folder, 'engine.sock');
+  let service: ChildProcess;
+  const start = async (): Promise<void> => {
+    service = spawn('podman', ['system', 'service', '--time=0', `unix://${socket}`], { env: environment, stdio: 'ignore' });
+    await eventually(() => answers(socket), { what: 'the engine to answer', timeoutMs: 30_000 });
+  };
+  const end = (): Promise<void> =>
+    new Promise((resolve) => {
+      service.once('exit', () => resolve());
+      service.kill('SIGTERM');
+    });
+  await start();
+  return {
+    host: `unix://${socket}`,
+    restart: async () => {
+      await end();
+      await start();
+    },
+    stop: async () => {
+      await end();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+const answers = (socketPath: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const call = request({ socketPath, path: '/_ping', timeout: 2_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    call.on('timeout', () => call.destroy());
+    call.on('error', () => resolve(false));
+    call.end();
+  });

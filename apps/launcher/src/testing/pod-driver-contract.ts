@@ -1,0 +1,196 @@
+/** What every pod driver must do. Registers its tests: call it in an integration spec. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from '@gantry/testkit/eventually';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describePod, podLabels, podName, type PodDescription } from '../pod/description.js';
+import type { PodDriver } from '../pod/driver.js';
+
+/** A driver under test. */
+export interface DriverSubject {
+  driver: PodDriver;
+  /** An image that is there and has python3. */
+  image: string;
+  /** Makes the engine or cluster go away and come back. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+// Says what it sees, waits for its token, then does as `DO` says.
+const program = `
+import json, os, signal, sys, time
+def read(name):
+    with open(name) as file:
+        return file.read()
+status = dict(line.split(':', 1) for line in read('/proc/self/status').splitlines())
+def may_write(path):
+    try:
+        open(path + '/x', 'w').close()
+        return True
+    except OSError:
+        return False
+print(json.dumps({
+    'uid': os.getuid(), 'gid': os.getgid(), 'caps': status['CapBnd'].strip(), 'noNewPrivs': status['NoNewPrivs'].strip(),
+    'writable': [path for path in ('/', '/etc', '/usr', '/runner', '/tmp', '/run/gantry') if may_write(path)],
+    'mount': sorted(os.listdir('/run/gantry')), 'environ': read('/proc/self/environ').count('token-of-the-test'),
+}), flush=True)
+line = ''
+while not line.startswith('gantry-token:'):
+    line = sys.stdin.readline()
+    if not line:
+        sys.exit(64)
+print(line.strip(), flush=True)
+do = os.environ['DO']
+if do == 'forever':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    while True:
+        time.sleep(60)
+if do == 'stubborn':
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print('ignores', flush=True)
+    while True:
+        time.sleep(60)
+if do == 'eat':
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1 << 20)) * 8)
+sys.exit(int(do))
+`;
+
+/** Registers the tests. */
+export const podDriverContract = (name: string, make: () => Promise<DriverSubject>): void => {
+  describe(`${name}, as a pod driver`, () => {
+    const installationId = randomUUID();
+    const made: string[] = [];
+    const folder = mkdtempSync(join(tmpdir(), 'gantry-pods-'));
+    let subject: DriverSubject;
+    let driver: PodDriver;
+
+    beforeAll(async () => {
+      subject = await make();
+      driver = subject.driver;
+    });
+    afterAll(async () => {
+      rmdirSync(folder);
+      await subject.close();
+    });
+    afterEach(async () => {
+      for (const pod of made.splice(0)) await driver.destroy(pod);
+    });
+
+    const never = new AbortController().signal;
+    const describeTest = async (act: string, change: Partial<PodDescription> = {}): Promise<PodDescription> => {
+      const ready = await driver.ensureImage({ image: subject.image, digest: null, pull: 'never' }, { onPull: () => expect.fail('it is there'), signal: never });
+      const settings = {
+        installationId,
+        podsUrl: `unix://${folder}/ingest.sock`,
+        network: 'none',
+        limits: { memoryBytes: 256 * 1024 * 1024, cpus: 1, processes: 64 },
+        agentSource: Buffer.from(program),
+      };
+      const described = describePod(settings, { id: randomUUID(), epoch: 1, image: ready.reference });
+      made.push(described.name);
+      return { ...described, environment: { ...described.environment, DO: act }, ...change };
+    };
+    const started = async (act: string, change: Partial<PodDescription> = {}): Promise<string> => {
+      const description = await describeTest(act, change);
+      await driver.create(description);
+      await driver.start(description.name, 'token-of-the-test');
+      return description.name;
+    };
+    const hasToken = (pod: string): Promise<unknown> => eventually(async () => (await driver.lastWords(pod)).includes('token-of-the-test'), { what: 'the token' });
+
+    it('runs a pod with its token, without privileges, writable only in memory', async () => {
+      const pod = await started('7');
+      const ended = await driver.wait(pod, never);
+      expect(ended).toMatchObject({ phase: 'exited', exitCode: 7, name: pod });
+      const [seen, token] = (await driver.lastWords(pod)).split('\n');
+      expect(JSON.parse(seen!)).toMatchObject({
+        uid: 1000, gid: 0, caps: '0000000000000000', noNewPrivs: '1', writable: ['/runner', '/tmp'], environ: 0,
+      }); // prettier-ignore
+      expect(token).toBe('gantry-token:token-of-the-test');
+    });
+
+    it('makes a pod once, however often it is told', async () => {
+      const description = await describeTest('0');
+      await driver.create(description);
+      await driver.create(description);
+      expect((await driver.inspect(description.name))?.phase).toBe('created');
+      expect((await driver.list(podLabels.installation, installationId)).map((pod) => pod.name)).toEqual([description.name]);
+    });
+
+    it('finds a running pod again and may give it the token twice', async () => {
+      const pod = await started('forever');
+      await hasToken(pod);
+      await driver.start(pod, 'token-of-the-test');
+      const [listed] = await driver.list(podLabels.installation, installationId);
+      expect(listed).toMatchObject({ name: pod, phase: 'running' });
+      expect(podName(listed!.labels[podLabels.job]!, Number(listed!.labels[podLabels.epoch]))).toBe(pod);
+    });
+
+    it('waits for a pod until it is told to leave', async () => {
+      const pod = await started('forever');
+      const leave = new AbortController();
+      const waiting = driver.wait(pod, leave.signal);
+      leave.abort();
+      expect((await waiting)?.phase).toBe('running');
+    });
+
+    it('ends a pod politely', async () => {
+      const pod = await started('forever');
+      await hasToken(pod);
+      await driver.stop(pod, 10);
+      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 143 });
+    });
+
+    it('ends a pod that will not', async () => {
+      const pod = await started('stubborn');
+      await eventually(async () => (await driver.lastWords(pod)).includes('ignores'));
+      await driver.stop(pod, 0);
+      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+    });
+
+    it('removes a pod that runs, and one that is not there', async () => {
+      const pod = await started('stubborn');
+      await driver.destroy(pod);
+      await driver.destroy(pod);
+      expect(await driver.inspect(pod)).toBeNull();
+      expect(await driver.wait(pod, never)).toBeNull();
+    });
+
+    it('lets a pod that eats too much memory die alone', async () => {
+      const pod = await started('eat');
+      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+    });
+
+    it('says in whose words an image is missing', async () => {
+      const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
+      await expect(driver.ensureImage(missing, { onPull: () => undefined, signal: never })).rejects.toMatchObject({
+        code: 'refused',
+        details: { reason: 'image_not_present' },
+        message: expect.stringContaining('localhost/gantry-no-such-image:1'),
+      });
+      let announced = 0;
+      const unreachable = { image: '127.0.0.1:9/gantry/none:1', digest: null, pull: 'missing' as const };
+      await expect(driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never })).rejects.toMatchObject({
+        code: 'refused',
+        details: { reason: 'image_registry_unreachable' },
+      });
+      expect(announced).toBe(1);
+    });
+
+    it('is back after the engine was away, with the pods that ran on', async () => {
+      const pod = await started('forever');
+      await hasToken(pod);
+      const waiting = driver.wait(pod, never).catch((error: unknown) => error);
+      await subject.restart();
+      expect((await driver.inspect(pod))?.phase).toBe('running');
+      await driver.kill(pod);
+      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+      // Whichever it saw: the end, or the engine going away.
+      expect(await waiting).toMatchObject({});
+    });
+  });
+};
