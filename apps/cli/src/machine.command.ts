@@ -104,6 +104,7 @@ export const statusCommand = async (options: { json?: boolean }): Promise<number
   const fine = found.running && Object.values(found.services).every((service) => service.state === 'ready');
   const code = fine ? exitCodes.ok : exitCodes.unavailable;
   if (options.json) return printJson(found), code;
+  if (!found.running && found.supervisor) return print('Gantry is starting: ask again in a moment.'), code;
   if (!found.running) return print(`Gantry does not run. Start it: ./gantry up\n  home  ${found.home}`), code;
   print(`${paint.bold('page')}     ${found.web}\n${paint.bold('GraphQL')}  ${found.graphql}\n${paint.bold('pods')}     ${found.pods}\n${paint.bold('home')}     ${found.home}\n`);
   const parts = Object.entries(found.parts).map(([name, part]) => [name, status(part.state), String(part.pid ?? ''), part.restarts ? `${part.restarts} restarts` : '']);

@@ -29,7 +29,11 @@ const literal = (node: ValueNode, variables: Record<string, unknown> | null | un
   }
 };
 
-const JSONScalar = new GraphQLScalarType({ name: 'JSON', parseLiteral: (node, variables) => literal(node, variables) });
+const JSONScalar = new GraphQLScalarType({
+  name: 'JSON',
+  parseValue: (value) => value,
+  parseLiteral: (node, variables) => literal(node, variables),
+});
 const DateTime = new GraphQLScalarType({
   name: 'DateTime',
   serialize: (value) => (value instanceof Date ? value.toISOString() : value),
