@@ -1,6 +1,13 @@
 import { publishLive } from '@gantry/bus/live';
 import { RedeemGrant } from '@gantry/contracts/credential';
-import { CancelRecord, CloseRecord, ListHostSummaries, ListJobEvents, OpenRecord, ReadStdout } from '@gantry/contracts/record';
+import {
+  CancelRecord,
+  CloseRecord,
+  ListHostSummaries,
+  ListJobEvents,
+  OpenRecord,
+  ReadStdout,
+} from '@gantry/contracts/record';
 import { systemContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
@@ -60,7 +67,10 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   kit.onStart(async () => {
     const port = await listenTcp(ingest.podServer(), config.podsHttp);
     if (config.podsSocket) await listenSocket(ingest.podServer(), config.podsSocket);
-    kit.logger.info({ pods: `${config.podsHttp.host}:${port}`, socket: config.podsSocket ?? undefined }, 'pods may call');
+    kit.logger.info(
+      { pods: `${config.podsHttp.host}:${port}`, socket: config.podsSocket ?? undefined },
+      'pods may call',
+    );
   });
   kit.every('partitions', PARTITION_MILLISECONDS, partitions);
   kit.onStop(() => ingest.stop());

@@ -20,7 +20,11 @@ export const readIngestConfig = (env: Record<string, string | undefined> = proce
     z.object({
       GANTRY_INGEST_PODS_HTTP: AddressText.default({ host: '127.0.0.1', port: 4481 }),
       // Linux keeps 108 bytes for it, the last a NUL.
-      GANTRY_INGEST_PODS_SOCKET: z.string().refine(isAbsolute, 'must be an absolute path').refine((path) => Buffer.byteLength(path) <= 107, 'must not be longer than 107 bytes').optional(),
+      GANTRY_INGEST_PODS_SOCKET: z
+        .string()
+        .refine(isAbsolute, 'must be an absolute path')
+        .refine((path) => Buffer.byteLength(path) <= 107, 'must not be longer than 107 bytes')
+        .optional(),
       GANTRY_INGEST_ALLOW_UNSAFE: z.enum(['0', '1']).default('0'),
     }),
     env,

@@ -10,7 +10,14 @@ import { subscribeLive } from '@gantry/bus/live';
 import { createObjectStore } from '@gantry/bus/objects';
 import { ensureStreams } from '@gantry/bus/streams';
 import type { LiveHint } from '@gantry/contracts/record';
-import { CancelRecord, CloseRecord, ListHostSummaries, ListJobEvents, OpenRecord, ReadStdout } from '@gantry/contracts/record';
+import {
+  CancelRecord,
+  CloseRecord,
+  ListHostSummaries,
+  ListJobEvents,
+  OpenRecord,
+  ReadStdout,
+} from '@gantry/contracts/record';
 import { RedeemGrant } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 import { provision } from '@gantry/eventlog/migrate';
@@ -18,7 +25,14 @@ import { startService, type RunningService } from '@gantry/service/boot';
 import { KIT, ServiceModule } from '@gantry/service/module';
 import type { ServiceKit } from '@gantry/service/kit';
 import type { BaseConfig } from '@gantry/service/config';
-import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller, type TestIssuer } from '@gantry/service/testing';
+import {
+  createTestCaller,
+  createTestIssuer,
+  testConfig,
+  testPrincipal,
+  type TestCaller,
+  type TestIssuer,
+} from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
@@ -55,8 +69,12 @@ const vaultModule = (base: BaseConfig): Type => {
   const bind = (kit: ServiceKit): null => {
     kit.handle(RedeemGrant, async ({ jobId, epoch, publicKey, proof }) => {
       const [grant, key] = [`${jobId}.${epoch}`, JSON.stringify(publicKey)];
-      if (proof !== 'right') throw new PlatformError('forbidden', 'The proof is not right.', { details: { reason: 'bad_proof' } });
-      if ((redeemed.get(grant) ?? key) !== key) throw new PlatformError('forbidden', 'Redeemed already.', { details: { reason: 'already_redeemed' } });
+      if (proof !== 'right')
+        throw new PlatformError('forbidden', 'The proof is not right.', { details: { reason: 'bad_proof' } });
+      if ((redeemed.get(grant) ?? key) !== key)
+        throw new PlatformError('forbidden', 'Redeemed already.', {
+          details: { reason: 'already_redeemed' },
+        });
       redeemed.set(grant, key);
       return { jwe: 'sealed' };
     });
@@ -64,7 +82,10 @@ const vaultModule = (base: BaseConfig): Type => {
   };
   class VaultModule {}
   // Not as a decorator: the compiler's settings leave specs out.
-  Module({ imports: [ServiceModule.forRoot(base)], providers: [{ provide: 'Vault', inject: [KIT], useFactory: bind }] })(VaultModule);
+  Module({
+    imports: [ServiceModule.forRoot(base)],
+    providers: [{ provide: 'Vault', inject: [KIT], useFactory: bind }],
+  })(VaultModule);
   return VaultModule;
 };
 
@@ -79,27 +100,49 @@ const findPort = (): Promise<number> =>
 
 beforeAll(async () => {
   freePort = await findPort();
-  [database, nats, home] = await Promise.all([freshDatabase(), startNats(), mkdtemp(join(tmpdir(), 'gantry-ingest-'))]);
+  [database, nats, home] = await Promise.all([
+    freshDatabase(),
+    startNats(),
+    mkdtemp(join(tmpdir(), 'gantry-ingest-')),
+  ]);
   const migrationsDir = fileURLToPath(new URL('../migrations/', import.meta.url));
   const urls = await provision({
-    adminUrl: database.adminUrl, database: database.name, rolePrefix: database.rolePrefix,
-    services: [{ name: 'ingest', password: 'test-ingest', migrationsDir }, { name: 'vault', password: 'test-vault', migrationsDir: null }],
+    adminUrl: database.adminUrl,
+    database: database.name,
+    rolePrefix: database.rolePrefix,
+    services: [
+      { name: 'ingest', password: 'test-ingest', migrationsDir },
+      { name: 'vault', password: 'test-vault', migrationsDir: null },
+    ],
   });
   admin = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
   issuer = await createTestIssuer();
   const setup = await connectNats({ url: nats.url, name: 'setup' });
   await ensureStreams(setup);
   const objects = createObjectStore(setup);
-  [project, inventory] = [await objects.put(Buffer.from('a tar')), await objects.put(Buffer.from('{"_meta":{}}'))];
+  [project, inventory] = [
+    await objects.put(Buffer.from('a tar')),
+    await objects.put(Buffer.from('{"_meta":{}}')),
+  ];
   await setup.close();
   config = {
-    base: testConfig({ service: 'ingest', postgresUrl: urls['ingest']!, natsUrl: nats.url, keys: issuer.keys }),
+    base: testConfig({
+      service: 'ingest',
+      postgresUrl: urls['ingest']!,
+      natsUrl: nats.url,
+      keys: issuer.keys,
+    }),
     podsHttp: { host: '127.0.0.1', port: freePort },
     podsSocket: join(home, 'run', 'pods.sock'),
     allowUnsafe: true,
   };
   ingest = await startService(ingestModule(config), config.base);
-  const vaultConfig = testConfig({ service: 'vault', postgresUrl: urls['vault']!, natsUrl: nats.url, keys: issuer.keys });
+  const vaultConfig = testConfig({
+    service: 'vault',
+    postgresUrl: urls['vault']!,
+    natsUrl: nats.url,
+    keys: issuer.keys,
+  });
   vault = await startService(vaultModule(vaultConfig), vaultConfig);
   launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher', issuer });
   gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
@@ -115,25 +158,55 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const payload = () => ({ project, inventory, playbook: 'site.yml', arguments: [], environment: {}, extraVars: {}, timeoutSeconds: 0 });
+const payload = () => ({
+  project,
+  inventory,
+  playbook: 'site.yml',
+  arguments: [],
+  environment: {},
+  extraVars: {},
+  timeoutSeconds: 0,
+});
 const open = async (jobId: string, epoch = 1): Promise<TestPod> => {
   const pod = createTestPod({ port: freePort }, jobId, epoch);
-  await launcher.call(OpenRecord, { jobId, epoch, organizationId, bearerSha256: pod.bearerSha256, payload: payload() });
+  await launcher.call(OpenRecord, {
+    jobId,
+    epoch,
+    organizationId,
+    bearerSha256: pod.bearerSha256,
+    payload: payload(),
+  });
   return pod;
 };
 const finishOf = (pod: TestPod, more: object = {}) => ({
-  lastCounter: pod.counter, lastLine: pod.line, hash: pod.head, status: 'successful', exitCode: 0, reason: null, artifacts: {}, ...more,
+  lastCounter: pod.counter,
+  lastLine: pod.line,
+  hash: pod.head,
+  status: 'successful',
+  exitCode: 0,
+  reason: null,
+  artifacts: {},
+  ...more,
 });
-const prints = (count: number, text = 'line'): object[] => Array.from({ length: count }, (_, index) => ({ stdout: `${text} ${index}` }));
+const prints = (count: number, text = 'line'): object[] =>
+  Array.from({ length: count }, (_, index) => ({ stdout: `${text} ${index}` }));
 const milestones = async (jobId: string): Promise<string[]> =>
-  (await admin.query<{ type: string }>('select type from ingest.event_log where stream = $1 order by version', [`record-${jobId}`])).rows.map((row) => row.type);
+  (
+    await admin.query<{ type: string }>(
+      'select type from ingest.event_log where stream = $1 order by version',
+      [`record-${jobId}`],
+    )
+  ).rows.map((row) => row.type);
 
 /** What the database holds of a job, its chain followed from the start. */
 const verify = async (jobId: string): Promise<{ count: number; head: string; bytes: string }> => {
-  const { rows } = await admin.query<{ first_counter: number; last_counter: number; previous_hash: Buffer; hash: Buffer; payload: Buffer }>(
-    'select * from ingest.job_chunk where job_id = $1 order by first_counter',
-    [jobId],
-  );
+  const { rows } = await admin.query<{
+    first_counter: number;
+    last_counter: number;
+    previous_hash: Buffer;
+    hash: Buffer;
+    payload: Buffer;
+  }>('select * from ingest.job_chunk where job_id = $1 order by first_counter', [jobId]);
   let [count, head, bytes] = [0, chainStart(jobId), ''];
   for (const row of rows) {
     expect(row.first_counter).toBe(count + 1);
@@ -158,7 +231,13 @@ describe('a pod that starts', () => {
     const request = { publicKey: { kty: 'EC' }, proof: 'right', agent: { version: '1', mode: 'direct' } };
     const { status, body } = await pod.call('start', request);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ expected: 1, head: chainStart(jobId), payload: { playbook: 'site.yml' }, credentials: 'sealed', limits: { chunkEvents: 200 } });
+    expect(body).toMatchObject({
+      expected: 1,
+      head: chainStart(jobId),
+      payload: { playbook: 'site.yml' },
+      credentials: 'sealed',
+      limits: { chunkEvents: 200 },
+    });
     expect((await pod.call('start', request)).status).toBe(200);
     expect(await milestones(jobId)).toEqual(['record.opened', 'record.agent_started']);
     const object = await pod.call(`objects/${project.sha256}`, undefined, {}, 'GET');
@@ -167,8 +246,15 @@ describe('a pod that starts', () => {
   });
   it("hears the vault's refusal in the vault's words", async () => {
     const pod = await open(newId());
-    const refused = await pod.call('start', { publicKey: {}, proof: 'wrong', agent: { version: '1', mode: 'direct' } });
-    expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden', details: { reason: 'bad_proof' } } });
+    const refused = await pod.call('start', {
+      publicKey: {},
+      proof: 'wrong',
+      agent: { version: '1', mode: 'direct' },
+    });
+    expect(refused).toMatchObject({
+      status: 403,
+      body: { code: 'forbidden', details: { reason: 'bad_proof' } },
+    });
   });
 });
 
@@ -181,7 +267,10 @@ describe('the door of the pods', () => {
     expect((await pod.send(batch, { Authorization: `Bearer ${stranger.bearer}` })).status).toBe(401);
     expect((await pod.send(batch, { Authorization: '' })).status).toBe(401);
     const unknown = createTestPod({ port: freePort }, newId());
-    expect(await unknown.call('heartbeat', {})).toMatchObject({ status: 401, body: { code: 'unauthenticated', message: expect.stringContaining('does not open') } });
+    expect(await unknown.call('heartbeat', {})).toMatchObject({
+      status: 401,
+      body: { code: 'unauthenticated', message: expect.stringContaining('does not open') },
+    });
     expect((await verify(job)).count).toBe(0);
   });
   it('tells the pod of a replaced attempt to stop', async () => {
@@ -190,16 +279,29 @@ describe('the door of the pods', () => {
     await first.send(first.cut(prints(3)));
     const second = await open(jobId, 2);
     await eventually(async () => (await first.call('heartbeat', {})).status === 403);
-    expect(await first.send(first.cut(prints(1)))).toMatchObject({ status: 403, body: { details: { reason: 'stale_epoch' } } });
-    const started = await second.call('start', { publicKey: {}, proof: 'right', agent: { version: '1', mode: 'direct' } });
+    expect(await first.send(first.cut(prints(1)))).toMatchObject({
+      status: 403,
+      body: { details: { reason: 'stale_epoch' } },
+    });
+    const started = await second.call('start', {
+      publicKey: {},
+      proof: 'right',
+      agent: { version: '1', mode: 'direct' },
+    });
     expect(started.body['expected']).toBe(4);
     expect((await verify(jobId)).count).toBe(3);
   });
   it('answers what is no call of the protocol with code and sentence', async () => {
     const pod = await open(newId());
     expect(await pod.call('nothing', {})).toMatchObject({ status: 404, body: { code: 'not_found' } });
-    expect(await pod.call('finish', Buffer.from('{'))).toMatchObject({ status: 400, body: { code: 'invalid', message: 'The body is not JSON.' } });
-    expect(await pod.call('start', Buffer.alloc(100_000))).toMatchObject({ status: 422, body: { details: { reason: 'too_large' } } });
+    expect(await pod.call('finish', Buffer.from('{'))).toMatchObject({
+      status: 400,
+      body: { code: 'invalid', message: 'The body is not JSON.' },
+    });
+    expect(await pod.call('start', Buffer.alloc(100_000))).toMatchObject({
+      status: 422,
+      body: { details: { reason: 'too_large' } },
+    });
     const raw = await new Promise<string>((resolve, reject) => {
       const socket = connect(freePort, '127.0.0.1', () => socket.write('NONSENSE\r\n\r\n'));
       socket.once('data', (bytes) => resolve(bytes.toString())).once('error', reject);
@@ -211,7 +313,13 @@ describe('the door of the pods', () => {
     expect((await stat(socketPath)).mode & 0o777).toBe(0o666);
     const jobId = newId();
     const pod = createTestPod({ socketPath }, jobId);
-    await launcher.call(OpenRecord, { jobId, epoch: 1, organizationId, bearerSha256: pod.bearerSha256, payload: payload() });
+    await launcher.call(OpenRecord, {
+      jobId,
+      epoch: 1,
+      organizationId,
+      bearerSha256: pod.bearerSha256,
+      payload: payload(),
+    });
     expect((await pod.send(pod.cut(prints(2)))).body).toEqual({ committed: 2, cancel: false });
   });
 });
@@ -222,7 +330,8 @@ describe('a job record', () => {
     await Promise.all(
       jobs.map(async (jobId) => {
         const pod = await open(jobId);
-        for (let batch = 0; batch < 12; batch++) expect((await pod.send(pod.cut(prints(25)))).body['committed']).toBe((batch + 1) * 25);
+        for (let batch = 0; batch < 12; batch++)
+          expect((await pod.send(pod.cut(prints(25)))).body['committed']).toBe((batch + 1) * 25);
         expect((await pod.call('finish', finishOf(pod))).body).toEqual({ sealed: true });
       }),
     );
@@ -235,7 +344,11 @@ describe('a job record', () => {
     const pod = await open(jobId);
     const batch = pod.cut(prints(5));
     const answers = await Promise.all([pod.send(batch), pod.send(batch), pod.send(batch)]);
-    expect(answers.map(({ status, body }) => [status, body['committed']])).toEqual([[200, 5], [200, 5], [200, 5]]);
+    expect(answers.map(({ status, body }) => [status, body['committed']])).toEqual([
+      [200, 5],
+      [200, 5],
+      [200, 5],
+    ]);
     expect((await verify(jobId)).count).toBe(5);
   });
   it('says which event it expects when some are missing', async () => {
@@ -243,7 +356,10 @@ describe('a job record', () => {
     const pod = await open(jobId);
     const [first, second, third] = [pod.cut(prints(2)), pod.cut(prints(2)), pod.cut(prints(2))];
     await pod.send(first);
-    expect(await pod.send(third)).toMatchObject({ status: 409, body: { code: 'conflict', details: { expected: 3, head: first.hash } } });
+    expect(await pod.send(third)).toMatchObject({
+      status: 409,
+      body: { code: 'conflict', details: { expected: 3, head: first.hash } },
+    });
     expect((await pod.send(second)).status).toBe(200);
     expect((await pod.send(third)).status).toBe(200);
     expect((await verify(jobId)).count).toBe(6);
@@ -256,9 +372,15 @@ describe('a job record', () => {
     await pod.send(pod.cut(same.slice(0, 2)));
     await pod.send(pod.cut(same.slice(2, 4)));
     const authorization = { Authorization: `Bearer ${pod.bearer}` };
-    expect(await twin.send(twin.cut(same.slice(0, 4)), authorization)).toMatchObject({ status: 200, body: { committed: 4 } });
+    expect(await twin.send(twin.cut(same.slice(0, 4)), authorization)).toMatchObject({
+      status: 200,
+      body: { committed: 4 },
+    });
     const overlap = createTestPod({ port: freePort }, jobId);
-    expect(await overlap.send(overlap.cut(same), authorization)).toMatchObject({ status: 409, body: { details: { expected: 5, head: pod.head } } });
+    expect(await overlap.send(overlap.cut(same), authorization)).toMatchObject({
+      status: 409,
+      body: { details: { expected: 5, head: pod.head } },
+    });
     expect((await verify(jobId)).count).toBe(4);
   });
   it('raises an alarm about other bytes and keeps what it has', async () => {
@@ -267,17 +389,36 @@ describe('a job record', () => {
     await pod.send(pod.cut(prints(4, 'true')));
     const liar = createTestPod({ port: freePort }, jobId);
     const authorization = { Authorization: `Bearer ${pod.bearer}` };
-    for (const lie of [liar.cut(prints(4, 'lie')), createTestPod({ port: freePort }, jobId).cut(prints(3, 'lie'))]) {
-      expect(await liar.send(lie, authorization)).toMatchObject({ status: 409, body: { details: { reason: 'integrity' } } });
+    for (const lie of [
+      liar.cut(prints(4, 'lie')),
+      createTestPod({ port: freePort }, jobId).cut(prints(3, 'lie')),
+    ]) {
+      expect(await liar.send(lie, authorization)).toMatchObject({
+        status: 409,
+        body: { details: { reason: 'integrity' } },
+      });
     }
-    expect(await milestones(jobId)).toEqual(['record.opened', 'record.integrity_alarm', 'record.integrity_alarm']);
+    expect(await milestones(jobId)).toEqual([
+      'record.opened',
+      'record.integrity_alarm',
+      'record.integrity_alarm',
+    ]);
     expect((await verify(jobId)).bytes).not.toContain('lie');
   });
   it('refuses a batch whose bytes are not what its headers say', async () => {
     const pod = await open(newId());
     const batch = pod.cut(prints(3));
-    for (const header of [{ 'Gantry-Hash': '0'.repeat(64) }, { 'Gantry-Raw-Bytes': '5' }, { 'Gantry-Raw-Bytes': '900000' }, { 'Gantry-Last-Counter': '2' }, { 'Content-Encoding': 'br' }]) {
-      expect(await pod.send(batch, header as Record<string, string>)).toMatchObject({ status: 400, body: { code: 'invalid' } });
+    for (const header of [
+      { 'Gantry-Hash': '0'.repeat(64) },
+      { 'Gantry-Raw-Bytes': '5' },
+      { 'Gantry-Raw-Bytes': '900000' },
+      { 'Gantry-Last-Counter': '2' },
+      { 'Content-Encoding': 'br' },
+    ]) {
+      expect(await pod.send(batch, header as Record<string, string>)).toMatchObject({
+        status: 400,
+        body: { code: 'invalid' },
+      });
     }
     expect((await pod.send(batch)).status).toBe(200);
   });
@@ -285,7 +426,12 @@ describe('a job record', () => {
     const jobId = newId();
     const pod = await open(jobId);
     const deep = `{"counter":3,"event":"runner_on_ok","event_data":{"host":"h\\u0000\\ud800","res":${'['.repeat(10_000)}${']'.repeat(10_000)}}}`;
-    const batch = pod.cutLines(['{"counter":1,"stdout":"\\u0000\\ud800"}', Buffer.from([0xff, 0xfe, 0x00]), deep, '{"counter":4,"event_data":{"__proto__":{"x":1},"n":1e400}}']);
+    const batch = pod.cutLines([
+      '{"counter":1,"stdout":"\\u0000\\ud800"}',
+      Buffer.from([0xff, 0xfe, 0x00]),
+      deep,
+      '{"counter":4,"event_data":{"__proto__":{"x":1},"n":1e400}}',
+    ]);
     expect((await pod.send(batch)).body).toEqual({ committed: 4, cancel: false });
     const { events } = await gateway.call(ListJobEvents, { jobId }, { principal: reader });
     expect(events.map(({ event }) => event)).toEqual(['', 'unreadable', 'runner_on_ok', '']);
@@ -295,7 +441,13 @@ describe('a job record', () => {
   it('takes a very large event and shows a part of it', async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    expect((await pod.send(pod.cut([{ stdout: 'x'.repeat(20_000_000), event: 'runner_on_ok', event_data: { host: 'h' } }]))).status).toBe(200);
+    expect(
+      (
+        await pod.send(
+          pod.cut([{ stdout: 'x'.repeat(20_000_000), event: 'runner_on_ok', event_data: { host: 'h' } }]),
+        )
+      ).status,
+    ).toBe(200);
     const { events } = await gateway.call(ListJobEvents, { jobId }, { principal: reader });
     expect(events[0]!.stdout).toContain('20000000 characters');
     const { text } = await gateway.call(ReadStdout, { jobId }, { principal: reader });
@@ -308,30 +460,60 @@ describe('a finished record', () => {
     const jobId = newId();
     const pod = await open(jobId);
     await pod.send(pod.cut(prints(3)));
-    expect(await pod.call('finish', finishOf(pod, { lastCounter: 4 }))).toMatchObject({ status: 409, body: { details: { expected: 4, head: pod.head } } });
+    expect(await pod.call('finish', finishOf(pod, { lastCounter: 4 }))).toMatchObject({
+      status: 409,
+      body: { details: { expected: 4, head: pod.head } },
+    });
     expect((await pod.call('finish', finishOf(pod, { hash: '1'.repeat(64) }))).status).toBe(409);
-    const finish = finishOf(pod, { status: 'failed', exitCode: 2, artifacts: { version: '1\u0000', nested: { a: [1] } } });
+    const finish = finishOf(pod, {
+      status: 'failed',
+      exitCode: 2,
+      artifacts: { version: '1\u0000', nested: { a: [1] } },
+    });
     expect((await pod.call('finish', finish)).body).toEqual({ sealed: true });
     expect((await pod.call('finish', finish)).body).toEqual({ sealed: true });
     expect((await pod.call('finish', { ...finish, status: 'successful' })).status).toBe(409);
-    expect(await pod.send(pod.cut(prints(1)))).toMatchObject({ status: 403, body: { details: { reason: 'closed' } } });
+    expect(await pod.send(pod.cut(prints(1)))).toMatchObject({
+      status: 403,
+      body: { details: { reason: 'closed' } },
+    });
     expect(await milestones(jobId)).toEqual(['record.opened', 'record.sealed']);
     const { seal } = await launcher.call(CloseRecord, { jobId, epoch: 1, reason: null });
-    expect(seal).toMatchObject({ lastCounter: 3, status: 'failed', exitCode: 2, artifacts: { version: '1\ufffd', nested: { a: [1] } } });
+    expect(seal).toMatchObject({
+      lastCounter: 3,
+      status: 'failed',
+      exitCode: 2,
+      artifacts: { version: '1\ufffd', nested: { a: [1] } },
+    });
     await eventually(async () => (await pod.call('heartbeat', {})).status === 403);
-    expect(await pod.call('finish', finish)).toMatchObject({ status: 403, body: { details: { reason: 'closed' } } });
+    expect(await pod.call('finish', finish)).toMatchObject({
+      status: 403,
+      body: { details: { reason: 'closed' } },
+    });
   });
   it('without a word of the agent ends with the reason', async () => {
     const jobId = newId();
     const pod = await open(jobId);
     await pod.send(pod.cut(prints(2)));
     const reason = { code: 'pod_lost', message: 'The pod was killed: OOMKilled.' };
-    const closed = await Promise.all([launcher.call(CloseRecord, { jobId, epoch: 1, reason }), launcher.call(CloseRecord, { jobId, epoch: 1, reason })]);
-    for (const { seal } of closed) expect(seal).toMatchObject({ status: null, lastCounter: 2, sha256: pod.head, reason });
+    const closed = await Promise.all([
+      launcher.call(CloseRecord, { jobId, epoch: 1, reason }),
+      launcher.call(CloseRecord, { jobId, epoch: 1, reason }),
+    ]);
+    for (const { seal } of closed)
+      expect(seal).toMatchObject({ status: null, lastCounter: 2, sha256: pod.head, reason });
     expect(await milestones(jobId)).toEqual(['record.opened', 'record.sealed']);
     const page = await gateway.call(ListJobEvents, { jobId }, { principal: reader });
     expect(page.final).toEqual({ count: 2, sha256: pod.head, status: null });
-    await expect(launcher.call(OpenRecord, { jobId, epoch: 2, organizationId, bearerSha256: pod.bearerSha256, payload: payload() })).rejects.toMatchObject({ code: 'refused' });
+    await expect(
+      launcher.call(OpenRecord, {
+        jobId,
+        epoch: 2,
+        organizationId,
+        bearerSha256: pod.bearerSha256,
+        payload: payload(),
+      }),
+    ).rejects.toMatchObject({ code: 'refused' });
   });
   it('hears of a cancellation in every answer before', async () => {
     const jobId = newId();
@@ -345,14 +527,18 @@ describe('a finished record', () => {
 });
 
 describe('a watcher', () => {
-  const result = (host: string, event: string, more: object = {}) => ({ event, stdout: `${event} ${host}`, event_data: { host, task: 'T', task_uuid: 't', ...more } });
+  const result = (host: string, event: string, more: object = {}) => ({
+    event,
+    stdout: `${event} ${host}`,
+    event_data: { host, task: 'T', task_uuid: 't', ...more },
+  });
 
   it('reads events by counter, in pages, to the end', async () => {
     const jobId = newId();
     const pod = await open(jobId);
     for (let batch = 0; batch < 5; batch++) await pod.send(pod.cut(prints(30)));
     const seen: number[] = [];
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const page = await gateway.call(ListJobEvents, { jobId, after, limit: 40 }, { principal: reader });
       expect(page.committedCounter).toBe(150);
       if (page.events.length === 0) break;
@@ -360,15 +546,23 @@ describe('a watcher', () => {
       after = page.lastCounter;
     }
     expect(seen).toEqual(Array.from({ length: 150 }, (_, index) => index + 1));
-    expect((await gateway.call(ListJobEvents, { jobId, after: 150 }, { principal: reader })).final).toBeNull();
+    expect(
+      (await gateway.call(ListJobEvents, { jobId, after: 150 }, { principal: reader })).final,
+    ).toBeNull();
     await pod.call('finish', finishOf(pod));
-    expect((await gateway.call(ListJobEvents, { jobId, after: 149 }, { principal: reader })).final).toEqual({ count: 150, sha256: pod.head, status: 'successful' });
+    expect((await gateway.call(ListJobEvents, { jobId, after: 149 }, { principal: reader })).final).toEqual({
+      count: 150,
+      sha256: pod.head,
+      status: 'successful',
+    });
   });
   it('reads output by line, across chunks', async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    for (let batch = 0; batch < 4; batch++) await pod.send(pod.cut([{ stdout: `a${batch}\r\nb${batch}` }, {}, { stdout: `c${batch}` }]));
-    const read = (startLine: number, endLine?: number) => gateway.call(ReadStdout, { jobId, startLine, endLine }, { principal: reader });
+    for (let batch = 0; batch < 4; batch++)
+      await pod.send(pod.cut([{ stdout: `a${batch}\r\nb${batch}` }, {}, { stdout: `c${batch}` }]));
+    const read = (startLine: number, endLine?: number) =>
+      gateway.call(ReadStdout, { jobId, startLine, endLine }, { principal: reader });
     expect(await read(4, 7)).toEqual({ text: 'b1\nc1\na2\n', startLine: 4, endLine: 7, totalLines: 12 });
     expect((await read(0)).text.split('\n')).toHaveLength(13);
     expect(await read(50)).toEqual({ text: '', startLine: 50, endLine: 50, totalLines: 12 });
@@ -376,26 +570,63 @@ describe('a watcher', () => {
   it('filters by host, event, failure and change', async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    await pod.send(pod.cut([result('a', 'runner_on_ok', { res: { changed: true } }), ...prints(20), result('b', 'runner_on_failed')]));
-    await pod.send(pod.cut([...prints(20), result('a', 'runner_on_unreachable'), result('a', 'runner_on_start')]));
-    const find = async (filter: object) => (await gateway.call(ListJobEvents, { jobId, filter }, { principal: reader })).events.map(({ counter }) => counter);
+    await pod.send(
+      pod.cut([
+        result('a', 'runner_on_ok', { res: { changed: true } }),
+        ...prints(20),
+        result('b', 'runner_on_failed'),
+      ]),
+    );
+    await pod.send(
+      pod.cut([...prints(20), result('a', 'runner_on_unreachable'), result('a', 'runner_on_start')]),
+    );
+    const find = async (filter: object) =>
+      (await gateway.call(ListJobEvents, { jobId, filter }, { principal: reader })).events.map(
+        ({ counter }) => counter,
+      );
     expect(await find({ hosts: ['a'] })).toEqual([1, 43]);
     expect(await find({ failedOnly: true })).toEqual([22, 43]);
     expect(await find({ changedOnly: true })).toEqual([1]);
-    expect(await find({ events: ['runner_on_failed', 'runner_on_ok'], hosts: ['b', 'nobody'] })).toEqual([22]);
+    expect(await find({ events: ['runner_on_failed', 'runner_on_ok'], hosts: ['b', 'nobody'] })).toEqual([
+      22,
+    ]);
     expect(await find({ events: ['runner_on_start'] })).toEqual([44]);
-    expect((await gateway.call(ListJobEvents, { jobId, filter: { hosts: ['b'] } }, { principal: reader })).lastCounter).toBe(44);
+    expect(
+      (await gateway.call(ListJobEvents, { jobId, filter: { hosts: ['b'] } }, { principal: reader }))
+        .lastCounter,
+    ).toBe(44);
   });
   it("sees every host's numbers grow, and Ansible's own at the end", async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    await pod.send(pod.cut([result('b', 'runner_on_ok', { res: { changed: true } }), result('a', 'runner_on_ok')]));
+    await pod.send(
+      pod.cut([result('b', 'runner_on_ok', { res: { changed: true } }), result('a', 'runner_on_ok')]),
+    );
     await pod.send(pod.cut([result('a', 'runner_on_failed')]));
-    const hosts = async (more: object = {}) => gateway.call(ListHostSummaries, { jobId, ...more }, { principal: reader });
-    expect((await hosts()).items).toMatchObject([{ host: 'a', ok: 1, failures: 1 }, { host: 'b', ok: 1, changed: 1 }]);
-    await pod.send(pod.cut([{ event: 'playbook_on_stats', event_data: { ok: { a: 7, b: 1 }, rescued: { a: 1 }, processed: { c: 1 } } }]));
-    expect((await hosts()).items).toMatchObject([{ host: 'a', ok: 7, failures: 0, rescued: 1 }, { host: 'b', ok: 1, changed: 0 }, { host: 'c', ok: 0 }]);
-    expect(await hosts({ first: 1, after: 'a' })).toMatchObject({ items: [{ host: 'b' }], hasNextPage: true, totalCount: 3 });
+    const hosts = async (more: object = {}) =>
+      gateway.call(ListHostSummaries, { jobId, ...more }, { principal: reader });
+    expect((await hosts()).items).toMatchObject([
+      { host: 'a', ok: 1, failures: 1 },
+      { host: 'b', ok: 1, changed: 1 },
+    ]);
+    await pod.send(
+      pod.cut([
+        {
+          event: 'playbook_on_stats',
+          event_data: { ok: { a: 7, b: 1 }, rescued: { a: 1 }, processed: { c: 1 } },
+        },
+      ]),
+    );
+    expect((await hosts()).items).toMatchObject([
+      { host: 'a', ok: 7, failures: 0, rescued: 1 },
+      { host: 'b', ok: 1, changed: 0 },
+      { host: 'c', ok: 0 },
+    ]);
+    expect(await hosts({ first: 1, after: 'a' })).toMatchObject({
+      items: [{ host: 'b' }],
+      hasNextPage: true,
+      totalCount: 3,
+    });
   });
   it('is woken after the commit', async () => {
     const jobId = newId();
@@ -414,8 +645,12 @@ describe('a watcher', () => {
     const jobId = newId();
     await open(jobId);
     for (const query of [ListJobEvents, ReadStdout, ListHostSummaries] as const) {
-      await expect(gateway.call(query, { jobId }, { principal: stranger })).rejects.toMatchObject({ code: 'forbidden' });
-      await expect(gateway.call(query, { jobId: newId() }, { principal: reader })).rejects.toMatchObject({ code: 'not_found' });
+      await expect(gateway.call(query, { jobId }, { principal: stranger })).rejects.toMatchObject({
+        code: 'forbidden',
+      });
+      await expect(gateway.call(query, { jobId: newId() }, { principal: reader })).rejects.toMatchObject({
+        code: 'not_found',
+      });
       await expect(gateway.call(query, { jobId })).rejects.toMatchObject({ code: 'unauthenticated' });
     }
   });
@@ -423,15 +658,25 @@ describe('a watcher', () => {
 
 describe('ingest', () => {
   it('refuses a Postgres that may lose commits', async () => {
-    const unsafe = { ...config, allowUnsafe: false, podsHttp: { host: '127.0.0.1', port: 0 }, podsSocket: null };
-    await expect(startService(ingestModule(unsafe), unsafe.base)).rejects.toMatchObject({ code: 'refused', message: expect.stringContaining('fsync') });
+    const unsafe = {
+      ...config,
+      allowUnsafe: false,
+      podsHttp: { host: '127.0.0.1', port: 0 },
+      podsSocket: null,
+    };
+    await expect(startService(ingestModule(unsafe), unsafe.base)).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringContaining('fsync'),
+    });
   });
   it('does not take the socket of a living one, nor a file', async () => {
     const file = join(home, 'file');
     await writeFile(file, '');
     for (const podsSocket of [config.podsSocket!, file]) {
       const second = { ...config, podsHttp: { host: '127.0.0.1', port: 0 }, podsSocket };
-      await expect(startService(ingestModule(second), second.base)).rejects.toMatchObject({ code: 'conflict' });
+      await expect(startService(ingestModule(second), second.base)).rejects.toMatchObject({
+        code: 'conflict',
+      });
     }
   });
   it('may not rewrite its log nor make tables of its own', async () => {
@@ -439,7 +684,9 @@ describe('ingest', () => {
     await own.connect();
     await expect(own.query(`update ingest.event_log set type = 'x'`)).rejects.toThrow();
     await expect(own.query('create table ingest.mine (a int)')).rejects.toThrow();
-    await expect(own.query(`select ingest.make_partitions(date '1999-01-01', 3)`)).rejects.toThrow(/within a month/);
+    await expect(own.query(`select ingest.make_partitions(date '1999-01-01', 3)`)).rejects.toThrow(
+      /within a month/,
+    );
     await own.end();
   });
   it('loses and doubles nothing when it dies between commit and answer, and starts again', async () => {
@@ -451,7 +698,14 @@ describe('ingest', () => {
     await locked.query('select 1 from ingest.job_record where job_id = $1 for update', [jobId]);
     // The batch waits inside its transaction; its connection breaks off before it could answer.
     const lost = pod.send(batch, {}).catch(() => null);
-    await eventually(async () => (await admin.query<{ n: number }>(`select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)).rows[0]!.n > 0);
+    await eventually(
+      async () =>
+        (
+          await admin.query<{ n: number }>(
+            `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+          )
+        ).rows[0]!.n > 0,
+    );
     const { rows } = await locked.query<{ killed: boolean }>(
       `select pg_terminate_backend(pid) as killed from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
     );

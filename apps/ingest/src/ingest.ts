@@ -14,7 +14,8 @@ import { createLive } from './live.js';
 import { createPodAccess } from './pods.access.js';
 import { stopServer } from './pods.listen.js';
 import { createPodServer, type PodLogger } from './pods.server.js';
-import { createPods, type Redeem } from './pods.service.js';
+import type { Redeem } from './pods.port.js';
+import { createPods } from './pods.service.js';
 import { createRecordCommands, type RecordCommands } from './record.commands.js';
 import { createRecordQueries, type RecordQueries } from './record.queries.js';
 

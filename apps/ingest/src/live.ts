@@ -21,7 +21,11 @@ export const createLive = (publish: (hint: LiveHint) => void, milliseconds = 20)
     committed: (hint) => {
       const before = newest.get(hint.jobId);
       const committedCounter = Math.max(hint.committedCounter, before?.committedCounter ?? 0);
-      newest.set(hint.jobId, { jobId: hint.jobId, committedCounter, sealed: hint.sealed || (before?.sealed ?? false) });
+      newest.set(hint.jobId, {
+        jobId: hint.jobId,
+        committedCounter,
+        sealed: hint.sealed || (before?.sealed ?? false),
+      });
       timer ??= setTimeout(send, milliseconds);
     },
     stop: () => {

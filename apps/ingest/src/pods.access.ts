@@ -12,7 +12,11 @@ export interface Pod {
 }
 
 /** Checks a call. Throws `unauthenticated`, or `forbidden` with reason `stale_epoch` or `closed`. */
-export type PodAccess = (jobId: string, authorization: string | undefined, epoch: string | undefined) => Promise<Pod>;
+export type PodAccess = (
+  jobId: string,
+  authorization: string | undefined,
+  epoch: string | undefined,
+) => Promise<Pod>;
 
 interface Row {
   jobId: string;
@@ -28,7 +32,12 @@ const nobody = Buffer.alloc(32);
  * Over a schema's tables. What was read is believed for a second: a batch of a replaced attempt is refused again under
  * the record's lock, so this only saves queries.
  */
-export const createPodAccess = (settings: { pool: pg.Pool; schema: string; now?: () => number; believeMilliseconds?: number }): PodAccess => {
+export const createPodAccess = (settings: {
+  pool: pg.Pool;
+  schema: string;
+  now?: () => number;
+  believeMilliseconds?: number;
+}): PodAccess => {
   const { pool, now = Date.now, believeMilliseconds = 1_000 } = settings;
   const schema = identifier(settings.schema);
   const known = new Map<string, { row: Row; until: number }>();
@@ -57,12 +66,21 @@ export const createPodAccess = (settings: { pool: pg.Pool; schema: string; now?:
   return async (jobId, authorization, epochText) => {
     const token = /^Bearer ([A-Za-z0-9_-]{20,200})$/.exec(authorization ?? '')?.[1];
     const epoch = /^\d{1,9}$/.test(epochText ?? '') ? Number(epochText) : null;
-    if (!token) throw new PlatformError('unauthenticated', 'The call has no "Authorization: Bearer <bearer>" header.');
-    if (epoch === null) throw new PlatformError('unauthenticated', 'The call has no "Gantry-Epoch" header with the number of the attempt.');
+    if (!token)
+      throw new PlatformError('unauthenticated', 'The call has no "Authorization: Bearer <bearer>" header.');
+    if (epoch === null)
+      throw new PlatformError(
+        'unauthenticated',
+        'The call has no "Gantry-Epoch" header with the number of the attempt.',
+      );
     const row = uuid.test(jobId) ? await look(jobId, epoch) : null;
     const given = createHash('sha256').update(token).digest();
     const right = timingSafeEqual(given, row?.sha256 ?? nobody);
-    if (!row || !right) throw new PlatformError('unauthenticated', `This token does not open attempt ${epoch} of job ${jobId.slice(0, 36)}.`);
+    if (!row || !right)
+      throw new PlatformError(
+        'unauthenticated',
+        `This token does not open attempt ${epoch} of job ${jobId.slice(0, 36)}.`,
+      );
     if (row.closed || row.epoch !== epoch) throw staleEpoch(row, epoch);
     return { jobId, epoch };
   };

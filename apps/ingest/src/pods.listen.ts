@@ -6,7 +6,10 @@ import { dirname } from 'node:path';
 import { PlatformError } from '@gantry/contracts/errors';
 
 /** Listens on TCP; returns the port (useful for port 0). */
-export const listenTcp = async (server: Server, { host, port }: { host: string; port: number }): Promise<number> => {
+export const listenTcp = async (
+  server: Server,
+  { host, port }: { host: string; port: number },
+): Promise<number> => {
   await listening(server, () => server.listen(port, host));
   return (server.address() as AddressInfo).port;
 };
@@ -20,8 +23,13 @@ export const listenSocket = async (server: Server, path: string): Promise<void> 
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   const there = await lstat(path).catch(() => null);
   if (there) {
-    if (!there.isSocket()) throw new PlatformError('conflict', `${path} is no socket: move it away, or set GANTRY_INGEST_PODS_SOCKET to another path.`);
-    if (await answers(path)) throw new PlatformError('conflict', `Another process listens on ${path}: stop it first.`);
+    if (!there.isSocket())
+      throw new PlatformError(
+        'conflict',
+        `${path} is no socket: move it away, or set GANTRY_INGEST_PODS_SOCKET to another path.`,
+      );
+    if (await answers(path))
+      throw new PlatformError('conflict', `Another process listens on ${path}: stop it first.`);
     await unlink(path);
   }
   await listening(server, () => server.listen(path));
@@ -30,7 +38,10 @@ export const listenSocket = async (server: Server, path: string): Promise<void> 
 
 const listening = (server: Server, listen: () => void): Promise<void> =>
   new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void => reject(new PlatformError('refused', `Ingest cannot listen for pods: ${error.message}.`, { cause: error }));
+    const fail = (error: NodeJS.ErrnoException): void =>
+      reject(
+        new PlatformError('refused', `Ingest cannot listen for pods: ${error.message}.`, { cause: error }),
+      );
     server.once('error', fail);
     server.once('listening', () => {
       server.off('error', fail);

@@ -32,26 +32,51 @@ export const createPodServer = (settings: PodServerSettings): Server => {
   const { logger } = settings;
   const bodies = createBodies(settings.heldBytes ?? 256 * 1024 * 1024);
   const server = createServer(
-    { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 75_000, connectionsCheckingInterval: 5_000 },
+    {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 10_000,
+      requestTimeout: 60_000,
+      keepAliveTimeout: 75_000,
+      connectionsCheckingInterval: 5_000,
+    },
     (request, response) => {
-      answer(settings, bodies, request, response).catch((error: unknown) => refuse(logger, request, response, error));
+      answer(settings, bodies, request, response).catch((error: unknown) =>
+        refuse(logger, request, response, error),
+      );
     },
   );
   server.maxHeadersCount = 64;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
-    const body = JSON.stringify({ code: 'invalid', message: `This is no HTTP request that ingest takes: ${status}.`, details: {} });
-    socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+    const status =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? '431 Request Header Fields Too Large'
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? '408 Request Timeout'
+          : '400 Bad Request';
+    const body = JSON.stringify({
+      code: 'invalid',
+      message: `This is no HTTP request that ingest takes: ${status}.`,
+      details: {},
+    });
+    socket.end(
+      `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
   });
   return server;
 };
 
 type Bodies = (request: IncomingMessage, most: number) => Promise<{ bytes: Buffer; release(): void }>;
 
-const answer = async ({ pods, access }: PodServerSettings, bodies: Bodies, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+const answer = async (
+  { pods, access }: PodServerSettings,
+  bodies: Bodies,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
   const match = route.exec(request.url ?? '');
-  if (!match) throw new PlatformError('not_found', 'There is no such call: docs/PROTOCOL.md part 1 lists them.');
+  if (!match)
+    throw new PlatformError('not_found', 'There is no such call: docs/PROTOCOL.md part 1 lists them.');
   const [, jobId, name, sha256] = match as unknown as [string, string, string, string | undefined];
   const method = sha256 ? 'GET' : 'POST';
   if (request.method !== method) throw new PlatformError('invalid', `This call needs ${method}.`);
@@ -66,7 +91,13 @@ const answer = async ({ pods, access }: PodServerSettings, bodies: Bodies, reque
   }
 };
 
-const carryOut = (pods: Pods, pod: Pod, call: Call, request: IncomingMessage, body: Buffer): Promise<object> => {
+const carryOut = (
+  pods: Pods,
+  pod: Pod,
+  call: Call,
+  request: IncomingMessage,
+  body: Buffer,
+): Promise<object> => {
   switch (call) {
     case 'start':
       return pods.start(pod, body);
@@ -99,7 +130,8 @@ const createBodies = (most: number): Bodies => {
     try {
       const pieces = await gather(request, (length) => {
         if (held.size + length > limit) throw tooLarge(limit);
-        if (total + length > most) throw new PlatformError('unavailable', 'Ingest holds as much as it may: send this again.');
+        if (total + length > most)
+          throw new PlatformError('unavailable', 'Ingest holds as much as it may: send this again.');
         held.size += length;
         total += length;
       });
@@ -126,19 +158,35 @@ const gather = (request: IncomingMessage, count: (length: number) => void): Prom
     };
     request.on('data', onData);
     request.once('end', () => resolve(pieces));
-    request.once('close', () => reject(new PlatformError('cancelled', 'The pod went away in the middle of its call.')));
-    request.once('error', () => reject(new PlatformError('cancelled', 'The pod went away in the middle of its call.')));
+    request.once('close', () =>
+      reject(new PlatformError('cancelled', 'The pod went away in the middle of its call.')),
+    );
+    request.once('error', () =>
+      reject(new PlatformError('cancelled', 'The pod went away in the middle of its call.')),
+    );
   });
 
 const tooLarge = (limit: number): PlatformError =>
-  new PlatformError('refused', `The body is larger than the ${limit} bytes that this call takes.`, { details: { reason: 'too_large', limit } });
+  new PlatformError('refused', `The body is larger than the ${limit} bytes that this call takes.`, {
+    details: { reason: 'too_large', limit },
+  });
 
-const refuse = (logger: PodLogger, request: IncomingMessage, response: ServerResponse, thrown: unknown): void => {
+const refuse = (
+  logger: PodLogger,
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+): void => {
   // The pod went away in the middle: nobody is there to hear.
   if (request.destroyed && !request.complete) return void response.destroy();
   const error = asPlatformError(thrown);
   const { http, log } = errorTreatments[error.code];
-  const fields = { code: error.code, method: request.method, url: request.url?.slice(0, 200), err: error.code === 'defect' ? (error.cause ?? error) : undefined };
+  const fields = {
+    code: error.code,
+    method: request.method,
+    url: request.url?.slice(0, 200),
+    err: error.code === 'defect' ? (error.cause ?? error) : undefined,
+  };
   if (log === 'error') logger.error(fields, error.message);
   else if (log === 'warn') logger.warn(fields, error.message);
   else if (error.code === 'unauthenticated' || error.code === 'forbidden') logger.info(fields, error.message);
@@ -150,7 +198,11 @@ const refuse = (logger: PodLogger, request: IncomingMessage, response: ServerRes
 
 const send = (response: ServerResponse, status: number, body: object): void => {
   const bytes = Buffer.from(JSON.stringify(body), 'utf8');
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length, 'Cache-Control': 'no-store' });
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': bytes.length,
+    'Cache-Control': 'no-store',
+  });
   response.end(bytes);
 };
 

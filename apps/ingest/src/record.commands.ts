@@ -1,19 +1,24 @@
 /** What the launcher asks of a record, and its milestones: opened, agent started, integrity alarm, sealed. */
 import { createHash } from 'node:crypto';
-import { makeEvent, type EventSpec, type Meta } from '@gantry/contracts/envelope';
+import type { Meta } from '@gantry/contracts/envelope';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { Reason } from '@gantry/contracts/job';
 import {
-  CloseRecord, OpenRecord, RecordAgentStarted, RecordIntegrityAlarm, RecordOpened, RecordSealed, type LiveHint,
+  CloseRecord,
+  OpenRecord,
+  RecordAgentStarted,
+  RecordIntegrityAlarm,
+  RecordOpened,
+  type LiveHint,
 } from '@gantry/contracts/record';
 import type { ReceivedBy } from '@gantry/contracts/command';
 import type { EventLog } from '@gantry/eventlog/log';
-import { identifier, type Sql } from '@gantry/eventlog/sql';
+import { identifier } from '@gantry/eventlog/sql';
 import type pg from 'pg';
-import { v7 as newId } from 'uuid';
 import type { z } from 'zod';
+import { createRecordChanges, type RecordChanges, type Said } from './adapters/record-changes.js';
 import { displayOf } from './domain/display.js';
-import { noRecord, type JobRecord, type Records, type Seal } from './adapters/records.js';
+import type { JobRecord, Records, Seal } from './adapters/records.js';
 import { inTransaction } from './adapters/transaction.js';
 
 /** More than this many alarms of one job tell nothing new. */
@@ -40,44 +45,36 @@ export interface Finish {
 }
 
 /** The head of an empty record's chain: docs/PROTOCOL.md 1.3. Hex. */
-export const chainStart = (jobId: string): string => createHash('sha256').update(`gantry:${jobId}`).digest('hex');
+export const chainStart = (jobId: string): string =>
+  createHash('sha256').update(`gantry:${jobId}`).digest('hex');
 
 /** Changes of a record, each one transaction with its event. All are idempotent. */
 export interface RecordCommands {
   open(input: ReceivedBy<typeof OpenRecord>, meta: Meta): Promise<void>;
   cancel(jobId: string): Promise<void>;
   close(input: ReceivedBy<typeof CloseRecord>, meta: Meta): Promise<Seal>;
-  agentStarted(jobId: string, epoch: number, agent: z.input<typeof RecordAgentStarted.data>['agent'], meta: Meta): Promise<JobRecord>;
+  agentStarted(
+    jobId: string,
+    epoch: number,
+    agent: z.input<typeof RecordAgentStarted.data>['agent'],
+    meta: Meta,
+  ): Promise<JobRecord>;
   finish(jobId: string, epoch: number, finish: Finish, meta: Meta): Promise<void>;
-  alarm(jobId: string, epoch: number, firstCounter: number, committedHash: string, receivedHash: string, meta: Meta): Promise<void>;
+  alarm(
+    jobId: string,
+    epoch: number,
+    firstCounter: number,
+    committedHash: string,
+    receivedHash: string,
+    meta: Meta,
+  ): Promise<void>;
 }
 
 /** Over the tables of the log's schema. */
 export const createRecordCommands = ({ pool, log, records, live }: RecordDependencies): RecordCommands => {
   const schema = identifier(log.schema);
 
-  const append = async <S extends EventSpec>(sql: Sql, record: JobRecord, spec: S, data: z.input<S['data']>, meta: Meta): Promise<void> => {
-    await log.appendIn(sql, `record-${record.jobId}`, record.streamVersion, [makeEvent(spec, newId(), data)], meta);
-    record.streamVersion += 1;
-    await sql.query(`update ${schema}.job_record set stream_version = $2 where job_id = $1`, [record.jobId, record.streamVersion]);
-  };
-  const changing = async <T>(jobId: string, work: (sql: pg.PoolClient, record: JobRecord) => Promise<T>): Promise<T> => {
-    const result = await inTransaction(pool, async (client) => {
-      const record = await records.lock(client, jobId);
-      if (!record) throw noRecord(jobId);
-      return work(client, record);
-    });
-    log.wake();
-    return result;
-  };
-  const seal = async (sql: Sql, record: JobRecord, said: Omit<Seal, 'jobId' | 'epoch' | 'lastCounter' | 'lastLine' | 'sha256'>, meta: Meta): Promise<Seal> => {
-    const whole: Seal = {
-      jobId: record.jobId, epoch: record.epoch, lastCounter: record.lastCounter, lastLine: record.lastLine, sha256: record.head, ...said,
-    };
-    await sql.query(`update ${schema}.job_record set sealed_at = now(), seal = $2 where job_id = $1`, [record.jobId, JSON.stringify(whole)]);
-    await append(sql, record, RecordSealed, whole, meta);
-    return whole;
-  };
+  const { append, changing, seal } = createRecordChanges({ pool, log, records });
   const tellSealed = (sealed: Seal): Seal => {
     live.committed({ jobId: sealed.jobId, committedCounter: sealed.lastCounter, sealed: true });
     return sealed;
@@ -89,14 +86,19 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
       log.wake();
     },
     cancel: async (jobId) => {
-      await changing(jobId, (sql) => sql.query(`update ${schema}.job_record set cancel_requested = true where job_id = $1`, [jobId]));
+      await changing(jobId, (sql) =>
+        sql.query(`update ${schema}.job_record set cancel_requested = true where job_id = $1`, [jobId]),
+      );
     },
     close: async ({ jobId, epoch, reason }, meta) =>
       tellSealed(
         await changing(jobId, async (sql, record) => {
           if (epoch < record.epoch) throw staleEpoch(record, epoch, 'refused');
-          const sealed = record.seal ?? (await seal(sql, record, { status: null, exitCode: null, reason, artifacts: {} }, meta));
-          if (!record.closed) await sql.query(`update ${schema}.job_record set closed_at = now() where job_id = $1`, [jobId]);
+          const sealed =
+            record.seal ??
+            (await seal(sql, record, { status: null, exitCode: null, reason, artifacts: {} }, meta));
+          if (!record.closed)
+            await sql.query(`update ${schema}.job_record set closed_at = now() where job_id = $1`, [jobId]);
           return sealed;
         }),
       ),
@@ -104,7 +106,10 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
       changing(jobId, async (sql, record) => {
         if (record.closed || record.epoch !== epoch) throw staleEpoch(record, epoch);
         if (record.agentEpoch === epoch) return record;
-        await sql.query(`update ${schema}.job_record set agent_epoch = $2, last_heard_at = now() where job_id = $1`, [jobId, epoch]);
+        await sql.query(
+          `update ${schema}.job_record set agent_epoch = $2, last_heard_at = now() where job_id = $1`,
+          [jobId, epoch],
+        );
         await append(sql, record, RecordAgentStarted, { jobId, epoch, agent }, meta);
         return record;
       }),
@@ -114,7 +119,7 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
           if (record.closed || record.epoch !== epoch) throw staleEpoch(record, epoch);
           const { status, exitCode, reason, artifacts } = finish;
           // Through JSON: what is compared with a stored seal must have been stored once itself.
-          const said = JSON.parse(JSON.stringify(displayOf({ status, exitCode, reason, artifacts }))) as Parameters<typeof seal>[2];
+          const said = JSON.parse(JSON.stringify(displayOf({ status, exitCode, reason, artifacts }))) as Said;
           requireWhole(record, finish);
           if (!record.seal) return seal(sql, record, said, meta);
           requireSame(record.seal, said);
@@ -125,19 +130,23 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
       await changing(jobId, async (sql, record) => {
         if (record.alarms >= MOST_ALARMS) return;
         await sql.query(`update ${schema}.job_record set alarms = alarms + 1 where job_id = $1`, [jobId]);
-        await append(sql, record, RecordIntegrityAlarm, { jobId, epoch, firstCounter, committedHash, receivedHash }, meta);
+        await append(
+          sql,
+          record,
+          RecordIntegrityAlarm,
+          { jobId, epoch, firstCounter, committedHash, receivedHash },
+          meta,
+        );
       });
     },
   };
 };
 
-type Append = <S extends EventSpec>(sql: Sql, record: JobRecord, spec: S, data: z.input<S['data']>, meta: Meta) => Promise<void>;
-
 const openRecord = async (
   client: pg.PoolClient,
   schema: string,
   records: Records,
-  append: Append,
+  append: RecordChanges['append'],
   input: ReceivedBy<typeof OpenRecord>,
   meta: Meta,
 ): Promise<void> => {
@@ -154,45 +163,84 @@ const openRecord = async (
   if (!isNew) {
     if (epoch < record.epoch) throw staleEpoch(record, epoch, 'refused');
     if (record.seal || record.closed) {
-      throw new PlatformError('refused', `The record of job ${jobId} is sealed: no other attempt can be added to it.`, { details: { reason: 'sealed' } });
+      throw new PlatformError(
+        'refused',
+        `The record of job ${jobId} is sealed: no other attempt can be added to it.`,
+        { details: { reason: 'sealed' } },
+      );
     }
   }
   if (!isNew && epoch === record.epoch) {
-    const { rows } = await client.query<{ sha256: Buffer }>(`select sha256 from ${schema}.job_bearer where job_id = $1 and epoch = $2`, [jobId, epoch]);
+    const { rows } = await client.query<{ sha256: Buffer }>(
+      `select sha256 from ${schema}.job_bearer where job_id = $1 and epoch = $2`,
+      [jobId, epoch],
+    );
     if (rows[0]?.sha256.equals(bearer)) return;
-    throw new PlatformError('conflict', `Attempt ${epoch} of job ${jobId} was opened with another token.`, { details: { reason: 'other_bearer' } });
+    throw new PlatformError('conflict', `Attempt ${epoch} of job ${jobId} was opened with another token.`, {
+      details: { reason: 'other_bearer' },
+    });
   }
   if (!isNew) {
-    await client.query(`update ${schema}.job_record set epoch = $2, payload = $3 where job_id = $1`, [jobId, epoch, JSON.stringify(payload)]);
+    await client.query(`update ${schema}.job_record set epoch = $2, payload = $3 where job_id = $1`, [
+      jobId,
+      epoch,
+      JSON.stringify(payload),
+    ]);
     record.epoch = epoch;
   }
-  await client.query(`insert into ${schema}.job_bearer (job_id, epoch, sha256) values ($1, $2, $3)`, [jobId, epoch, bearer]);
+  await client.query(`insert into ${schema}.job_bearer (job_id, epoch, sha256) values ($1, $2, $3)`, [
+    jobId,
+    epoch,
+    bearer,
+  ]);
   await append(client, record, RecordOpened, { jobId, epoch }, meta);
 };
 
 /** A caller of an attempt that is over: `forbidden` for pods, who must stop; `refused` for the launcher. */
-export const staleEpoch = (record: Pick<JobRecord, 'jobId' | 'epoch' | 'closed'>, epoch: number, code: 'forbidden' | 'refused' = 'forbidden'): PlatformError =>
+export const staleEpoch = (
+  record: Pick<JobRecord, 'jobId' | 'epoch' | 'closed'>,
+  epoch: number,
+  code: 'forbidden' | 'refused' = 'forbidden',
+): PlatformError =>
   record.closed && epoch === record.epoch
-    ? new PlatformError('forbidden', `Job ${record.jobId} is over: its pod's token ended with it.`, { details: { reason: 'closed' } })
-    : new PlatformError(code, `Attempt ${epoch} of job ${record.jobId} was replaced by attempt ${record.epoch}: stop.`, {
-        details: { reason: 'stale_epoch', epoch: record.epoch },
-      });
+    ? new PlatformError('forbidden', `Job ${record.jobId} is over: its pod's token ended with it.`, {
+        details: { reason: 'closed' },
+      })
+    : new PlatformError(
+        code,
+        `Attempt ${epoch} of job ${record.jobId} was replaced by attempt ${record.epoch}: stop.`,
+        {
+          details: { reason: 'stale_epoch', epoch: record.epoch },
+        },
+      );
 
 const requireWhole = (record: JobRecord, finish: Finish): void => {
-  if (record.lastCounter === finish.lastCounter && record.head === finish.hash && record.lastLine === finish.lastLine) return;
+  if (
+    record.lastCounter === finish.lastCounter &&
+    record.head === finish.hash &&
+    record.lastLine === finish.lastLine
+  )
+    return;
   const message =
     record.lastCounter === finish.lastCounter
       ? `The record of job ${record.jobId} has ${record.lastCounter} events like the agent's, but other content or lines.`
       : `The record of job ${record.jobId} has ${record.lastCounter} events, the agent says ${finish.lastCounter}.`;
   throw new PlatformError('conflict', message, {
-    details: { reason: 'incomplete', expected: record.lastCounter + 1, head: record.head, lastLine: record.lastLine },
+    details: {
+      reason: 'incomplete',
+      expected: record.lastCounter + 1,
+      head: record.head,
+      lastLine: record.lastLine,
+    },
   });
 };
 
 const requireSame = (sealed: Seal, said: object): void => {
   const { status, exitCode, reason, artifacts } = sealed;
   if (canonical({ status, exitCode, reason, artifacts }) === canonical(said)) return;
-  throw new PlatformError('conflict', `Job ${sealed.jobId} was finished already, in another way.`, { details: { reason: 'finished_otherwise' } });
+  throw new PlatformError('conflict', `Job ${sealed.jobId} was finished already, in another way.`, {
+    details: { reason: 'finished_otherwise' },
+  });
 };
 
 const canonical = (value: unknown): string =>

@@ -1,7 +1,13 @@
 /** Reading a record: events from a counter on, output from a line on, numbers of hosts. Never the whole job to answer for a part. */
 import { authorize, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
-import type { JobEvent, JobEventFilter, ListHostSummaries, ListJobEvents, ReadStdout } from '@gantry/contracts/record';
+import type {
+  JobEvent,
+  JobEventFilter,
+  ListHostSummaries,
+  ListJobEvents,
+  ReadStdout,
+} from '@gantry/contracts/record';
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import type { Chunks, OpenChunk, Span } from './adapters/chunks.js';
@@ -26,9 +32,15 @@ export interface QueryDependencies {
 
 /** Queries of a record. Throw `not_found`, `forbidden` (needs `read` in the job's organization), `unavailable`. */
 export interface RecordQueries {
-  events(input: ReceivedBy<typeof ListJobEvents>, principal: Principal): Promise<OutputOf<typeof ListJobEvents>>;
+  events(
+    input: ReceivedBy<typeof ListJobEvents>,
+    principal: Principal,
+  ): Promise<OutputOf<typeof ListJobEvents>>;
   stdout(input: ReceivedBy<typeof ReadStdout>, principal: Principal): Promise<OutputOf<typeof ReadStdout>>;
-  hosts(input: ReceivedBy<typeof ListHostSummaries>, principal: Principal): Promise<OutputOf<typeof ListHostSummaries>>;
+  hosts(
+    input: ReceivedBy<typeof ListHostSummaries>,
+    principal: Principal,
+  ): Promise<OutputOf<typeof ListHostSummaries>>;
 }
 
 /** Over a schema's tables. */
@@ -45,7 +57,10 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
       const record = await allowed(jobId, principal);
       const { events, lastCounter } = await readEvents(deps, record, after, limit, filter ?? {});
       const { seal } = record;
-      const final = seal && lastCounter >= record.lastCounter ? { count: seal.lastCounter, sha256: seal.sha256, status: seal.status } : null;
+      const final =
+        seal && lastCounter >= record.lastCounter
+          ? { count: seal.lastCounter, sha256: seal.sha256, status: seal.status }
+          : null;
       return { events, lastCounter, committedCounter: record.lastCounter, final };
     },
     stdout: async ({ jobId, startLine, endLine }, principal) => {
@@ -54,7 +69,8 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
       const { text, line } = await readOutput(chunks, record, startLine, end);
       return { text, startLine, endLine: Math.max(line, startLine), totalLines: record.lastLine };
     },
-    hosts: async ({ jobId, first, after }, principal) => listHosts(deps, await allowed(jobId, principal), first, after ?? ''),
+    hosts: async ({ jobId, first, after }, principal) =>
+      listHosts(deps, await allowed(jobId, principal), first, after ?? ''),
   };
 };
 
@@ -63,7 +79,13 @@ interface EventPage {
   lastCounter: number;
 }
 
-const readEvents = async (deps: QueryDependencies, record: JobRecord, after: number, limit: number, filter: JobEventFilter): Promise<EventPage> => {
+const readEvents = async (
+  deps: QueryDependencies,
+  record: JobRecord,
+  after: number,
+  limit: number,
+  filter: JobEventFilter,
+): Promise<EventPage> => {
   if (after >= record.lastCounter) return { events: [], lastCounter: Math.max(after, record.lastCounter) };
   const open = (span: Span): Promise<OpenChunk> => deps.chunks.open(record, span);
   const indexed = await findIndexed(deps, record, after, limit, filter);
@@ -74,10 +96,18 @@ const readEvents = async (deps: QueryDependencies, record: JobRecord, after: num
   if (indexed.length === 0) return { events: [], lastCounter: record.lastCounter };
   const wanted = new Set(indexed);
   const spans = await deps.chunks.spansOf(record, indexed, PAGE_CHUNKS);
-  const page = await collectEvents(spans, open, { after, last: record.lastCounter, limit, wanted: (event) => wanted.has(event.counter) });
+  const page = await collectEvents(spans, open, {
+    after,
+    last: record.lastCounter,
+    limit,
+    wanted: (event) => wanted.has(event.counter),
+  });
   // All that the index knows is here: nothing up to the end of the record matches.
   const complete = indexed.length < limit && page.events.at(-1)?.counter === indexed.at(-1);
-  return { events: page.events, lastCounter: complete ? record.lastCounter : (page.events.at(-1)?.counter ?? page.lastCounter) };
+  return {
+    events: page.events,
+    lastCounter: complete ? record.lastCounter : (page.events.at(-1)?.counter ?? page.lastCounter),
+  };
 };
 
 interface Bounds {
@@ -87,7 +117,11 @@ interface Bounds {
   wanted: (event: JobEvent) => boolean;
 }
 
-const collectEvents = async (spans: readonly Span[], open: (span: Span) => Promise<OpenChunk>, bounds: Bounds): Promise<EventPage> => {
+const collectEvents = async (
+  spans: readonly Span[],
+  open: (span: Span) => Promise<OpenChunk>,
+  bounds: Bounds,
+): Promise<EventPage> => {
   const events: JobEvent[] = [];
   let [bytes, lastCounter] = [0, bounds.after];
   for (const span of spans) {
@@ -111,10 +145,17 @@ const collectEvents = async (spans: readonly Span[], open: (span: Span) => Promi
 };
 
 /** What an event takes in the answer: about its own JSON, and twice that where much of it is escapes. */
-const sizeOf = (event: JobEvent, rawSize: number): number => Math.min(rawSize, 128 * 1024) + 300 + event.stdout.length;
+const sizeOf = (event: JobEvent, rawSize: number): number =>
+  Math.min(rawSize, 128 * 1024) + 300 + event.stdout.length;
 
 /** Counters that the index finds, or null when the index cannot answer for this filter. */
-const findIndexed = async ({ pool, schema }: QueryDependencies, record: JobRecord, after: number, limit: number, filter: JobEventFilter): Promise<number[] | null> => {
+const findIndexed = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  after: number,
+  limit: number,
+  filter: JobEventFilter,
+): Promise<number[] | null> => {
   const names = filter.events ?? [];
   const numbers = names.map(kindNumber);
   if (numbers.includes(undefined)) return null;
@@ -124,7 +165,10 @@ const findIndexed = async ({ pool, schema }: QueryDependencies, record: JobRecor
   const params: unknown[] = [record.number, record.day, after, record.lastCounter, limit];
   const where = ['job_number = $1', 'day = $2', 'counter > $3', 'counter <= $4'];
   if (names.length > 0) where.push(`kind = any($${params.push(numbers)}::smallint[])`);
-  if (hosts.length > 0) where.push(`host_id = any(array(select host_id from ${table}.job_host where job_number = $1 and name = any($${params.push(hosts)}::text[])))`);
+  if (hosts.length > 0)
+    where.push(
+      `host_id = any(array(select host_id from ${table}.job_host where job_number = $1 and name = any($${params.push(hosts)}::text[])))`,
+    );
   if (filter.failedOnly) where.push('failed');
   if (filter.changedOnly) where.push('changed');
   try {
@@ -149,7 +193,12 @@ const matcher = (filter: JobEventFilter): ((event: JobEvent) => boolean) => {
     (!filter.changedOnly || event.changed);
 };
 
-const readOutput = async (chunks: Chunks, record: JobRecord, start: number, end: number): Promise<{ text: string; line: number }> => {
+const readOutput = async (
+  chunks: Chunks,
+  record: JobRecord,
+  start: number,
+  end: number,
+): Promise<{ text: string; line: number }> => {
   let [bytes, line] = [0, start];
   const pieces: string[] = [];
   if (start >= end) return { text: '', line };
@@ -162,7 +211,10 @@ const readOutput = async (chunks: Chunks, record: JobRecord, start: number, end:
         for (const [number, content] of outputOf(event)) {
           if (number < start) continue;
           if (number >= end) return { text: pieces.join(''), line: end };
-          const shown = content.length > PAGE_BYTES / 2 ? `${content.slice(0, PAGE_BYTES / 2)} [cut: ${content.length} characters]` : content;
+          const shown =
+            content.length > PAGE_BYTES / 2
+              ? `${content.slice(0, PAGE_BYTES / 2)} [cut: ${content.length} characters]`
+              : content;
           const size = Buffer.byteLength(shown) + 1;
           if (pieces.length > 0 && bytes + size > PAGE_BYTES) return { text: pieces.join(''), line };
           pieces.push(shown, '\n');
@@ -177,7 +229,12 @@ const readOutput = async (chunks: Chunks, record: JobRecord, start: number, end:
   return { text: pieces.join(''), line: end };
 };
 
-const listHosts = async ({ pool, schema }: QueryDependencies, record: JobRecord, first: number, after: string): Promise<OutputOf<typeof ListHostSummaries>> => {
+const listHosts = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  first: number,
+  after: string,
+): Promise<OutputOf<typeof ListHostSummaries>> => {
   const table = identifier(schema);
   try {
     const { rows } = await pool.query<OutputOf<typeof ListHostSummaries>['items'][number]>(
@@ -186,8 +243,15 @@ const listHosts = async ({ pool, schema }: QueryDependencies, record: JobRecord,
        where host.job_number = $1 and host.name > $2 order by host.name limit $3`,
       [record.number, after, first + 1],
     );
-    const total = await pool.query<{ count: number }>(`select count(*)::int as count from ${table}.host_summary where job_number = $1`, [record.number]);
-    return { items: rows.slice(0, first), hasNextPage: rows.length > first, totalCount: total.rows[0]!.count };
+    const total = await pool.query<{ count: number }>(
+      `select count(*)::int as count from ${table}.host_summary where job_number = $1`,
+      [record.number],
+    );
+    return {
+      items: rows.slice(0, first),
+      hasNextPage: rows.length > first,
+      totalCount: total.rows[0]!.count,
+    };
   } catch (error) {
     throw fromPostgres(error);
   }

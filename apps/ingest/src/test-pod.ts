@@ -31,7 +31,12 @@ export interface TestPod {
   counter: number;
   line: number;
   head: string;
-  call(path: string, body?: Buffer | object, headers?: Record<string, string>, method?: string): Promise<PodReply>;
+  call(
+    path: string,
+    body?: Buffer | object,
+    headers?: Record<string, string>,
+    method?: string,
+  ): Promise<PodReply>;
   /** The next batch, not sent: each event is completed with counter and lines. */
   cut(events: readonly object[]): TestBatch;
   /** The next batch of these very lines (without newlines), whatever they are; they print nothing. */
@@ -50,7 +55,11 @@ export const createTestPod = (target: PodTarget, jobId: string, epoch = 1): Test
     head: chainStart(jobId),
     call: (path, body, headers = {}, method = 'POST') => {
       const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-      return exchange(target, method, `/pods/v1/jobs/${jobId}/${path}`, bytes, { Authorization: `Bearer ${bearer}`, 'Gantry-Epoch': String(epoch), ...headers });
+      return exchange(target, method, `/pods/v1/jobs/${jobId}/${path}`, bytes, {
+        Authorization: `Bearer ${bearer}`,
+        'Gantry-Epoch': String(epoch),
+        ...headers,
+      });
     },
     cut: (events) => {
       let [counter, line] = [pod.counter, pod.line];
@@ -59,7 +68,16 @@ export const createTestPod = (target: PodTarget, jobId: string, epoch = 1): Test
         const count = stdout === '' ? 0 : stdout.split('\r\n').length;
         counter += 1;
         line += count;
-        return JSON.stringify({ uuid: `${jobId}-${counter}`, counter, start_line: line - count, end_line: line, event: 'verbose', event_data: {}, ...event, stdout });
+        return JSON.stringify({
+          uuid: `${jobId}-${counter}`,
+          counter,
+          start_line: line - count,
+          end_line: line,
+          event: 'verbose',
+          event_data: {},
+          ...event,
+          stdout,
+        });
       });
       return cutBatch(pod, lines, line);
     },
@@ -70,13 +88,20 @@ export const createTestPod = (target: PodTarget, jobId: string, epoch = 1): Test
 };
 
 const cutBatch = (pod: TestPod, lines: readonly (string | Buffer)[], lastLine: number): TestBatch => {
-  const raw = Buffer.concat(lines.flatMap((line) => [Buffer.isBuffer(line) ? line : Buffer.from(line), Buffer.from('\n')]));
+  const raw = Buffer.concat(
+    lines.flatMap((line) => [Buffer.isBuffer(line) ? line : Buffer.from(line), Buffer.from('\n')]),
+  );
   const hash = createHash('sha256').update(Buffer.from(pod.head, 'hex')).update(raw).digest('hex');
   const batch: TestBatch = {
     headers: {
-      'Content-Encoding': 'gzip', 'Gantry-First-Counter': String(pod.counter + 1), 'Gantry-Last-Counter': String(pod.counter + lines.length),
-      'Gantry-First-Line': String(pod.line), 'Gantry-Last-Line': String(lastLine), 'Gantry-Raw-Bytes': String(raw.length),
-      'Gantry-Previous-Hash': pod.head, 'Gantry-Hash': hash,
+      'Content-Encoding': 'gzip',
+      'Gantry-First-Counter': String(pod.counter + 1),
+      'Gantry-Last-Counter': String(pod.counter + lines.length),
+      'Gantry-First-Line': String(pod.line),
+      'Gantry-Last-Line': String(lastLine),
+      'Gantry-Raw-Bytes': String(raw.length),
+      'Gantry-Previous-Hash': pod.head,
+      'Gantry-Hash': hash,
     },
     body: gzipSync(raw, { level: 1 }),
     lastCounter: pod.counter + lines.length,
@@ -87,19 +112,32 @@ const cutBatch = (pod: TestPod, lines: readonly (string | Buffer)[], lastLine: n
   return batch;
 };
 
-const exchange = (target: PodTarget, method: string, path: string, body: Buffer | undefined, headers: Record<string, string>): Promise<PodReply> =>
+const exchange = (
+  target: PodTarget,
+  method: string,
+  path: string,
+  body: Buffer | undefined,
+  headers: Record<string, string>,
+): Promise<PodReply> =>
   new Promise((resolve, reject) => {
     const where = 'port' in target ? { host: '127.0.0.1', port: target.port } : target;
-    const sent = request({ ...where, method, path, headers: { ...headers, 'Content-Length': String(body?.length ?? 0) } }, (response) => {
-      const pieces: Buffer[] = [];
-      response.on('data', (piece: Buffer) => pieces.push(piece));
-      response.on('end', () => {
-        const bytes = Buffer.concat(pieces);
-        const json = response.headers['content-type'] === 'application/json';
-        resolve({ status: response.statusCode ?? 0, body: json ? (JSON.parse(bytes.toString()) as PodReply['body']) : {}, bytes });
-      });
-      response.on('error', reject);
-    });
+    const sent = request(
+      { ...where, method, path, headers: { ...headers, 'Content-Length': String(body?.length ?? 0) } },
+      (response) => {
+        const pieces: Buffer[] = [];
+        response.on('data', (piece: Buffer) => pieces.push(piece));
+        response.on('end', () => {
+          const bytes = Buffer.concat(pieces);
+          const json = response.headers['content-type'] === 'application/json';
+          resolve({
+            status: response.statusCode ?? 0,
+            body: json ? (JSON.parse(bytes.toString()) as PodReply['body']) : {},
+            bytes,
+          });
+        });
+        response.on('error', reject);
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });

@@ -5,8 +5,16 @@ import type pg from 'pg';
 import { judge, reachesBack, type CommittedChunk, type Verdict } from '../domain/append.js';
 import type { Batch } from '../domain/batch.js';
 import { counts, kindNumber } from '../domain/facts.js';
-import { bool, copyRows, date, int2, int4, int8, timestamp, uuid, type Field } from './copy-binary.js';
-import { hostNumber, taskNumber, writeEntries, type Dictionaries, type Dictionary, type NewEntries } from './dictionaries.js';
+import { copyRows, createRowWriter, type RowWriter } from './copy-binary.js';
+import {
+  hostNumber,
+  newEntries,
+  taskNumber,
+  writeEntries,
+  type Dictionaries,
+  type Dictionary,
+  type NewEntries,
+} from './dictionaries.js';
 import type { JobRecord, Records } from './records.js';
 import { inTransaction } from './transaction.js';
 
@@ -22,21 +30,54 @@ export type AppendTransaction = (batches: readonly Batch[]) => Promise<Judged[]>
 
 const GZIP = 1;
 const chunkColumns = [
-  'day', 'job_id', 'first_counter', 'last_counter', 'first_line', 'last_line', 'epoch', 'raw_length', 'codec', 'received_at', 'previous_hash',
-  'hash', 'payload',
+  'day',
+  'job_id',
+  'first_counter',
+  'last_counter',
+  'first_line',
+  'last_line',
+  'epoch',
+  'raw_length',
+  'codec',
+  'received_at',
+  'previous_hash',
+  'hash',
+  'payload',
 ];
-const indexColumns = ['job_number', 'counter', 'host_id', 'task_id', 'duration_ms', 'day', 'kind', 'failed', 'changed'];
+const indexColumns = [
+  'job_number',
+  'counter',
+  'host_id',
+  'task_id',
+  'duration_ms',
+  'day',
+  'kind',
+  'failed',
+  'changed',
+];
 
 /** Over a service's tables. Throws as Postgres does, translated; nothing of the group is written then. */
-export const createAppendTransaction = (settings: { pool: pg.Pool; schema: string; records: Records; dictionaries: Dictionaries }): AppendTransaction => {
+export const createAppendTransaction = (settings: {
+  pool: pg.Pool;
+  schema: string;
+  records: Records;
+  dictionaries: Dictionaries;
+}): AppendTransaction => {
   const { pool, records, dictionaries } = settings;
   const schema = identifier(settings.schema);
 
-  const write = async (client: pg.PoolClient, accepted: readonly { batch: Batch; record: JobRecord }[]): Promise<Map<string, Dictionary>> => {
+  const write = async (
+    client: pg.PoolClient,
+    accepted: readonly { batch: Batch; record: JobRecord }[],
+  ): Promise<Map<string, Dictionary>> => {
     const opened = new Map<string, Dictionary>();
-    await moveCursors(client, schema, accepted.map(({ batch }) => batch));
-    const entries: NewEntries = { hosts: [], tasks: [] };
-    const rows: Rows = { chunks: [], index: [], summaries: [] };
+    await moveCursors(
+      client,
+      schema,
+      accepted.map(({ batch }) => batch),
+    );
+    const entries = newEntries();
+    const rows: Rows = { chunks: createRowWriter(), index: createRowWriter(), summaries: [] };
     for (const { batch, record } of accepted) {
       const dictionary = await dictionaries.open(client, batch.jobId, record.number, record.lastCounter);
       opened.set(batch.jobId, dictionary);
@@ -52,11 +93,20 @@ export const createAppendTransaction = (settings: { pool: pg.Pool; schema: strin
   return async (batches) => {
     try {
       const { judged, opened } = await inTransaction(pool, async (client) => {
-        const locked = await records.lockAll(client, batches.map((batch) => batch.jobId));
+        const locked = await records.lockAll(
+          client,
+          batches.map((batch) => batch.jobId),
+        );
         const judged: Judged[] = [];
-        for (const batch of batches) judged.push(await judgeBatch(client, schema, locked.get(batch.jobId) ?? null, batch));
-        const accepted = judged.filter((one): one is Judged & { record: JobRecord } => one.verdict.kind === 'append');
-        return { judged, opened: accepted.length > 0 ? await write(client, accepted) : new Map<string, Dictionary>() };
+        for (const batch of batches)
+          judged.push(await judgeBatch(client, schema, locked.get(batch.jobId) ?? null, batch));
+        const accepted = judged.filter(
+          (one): one is Judged & { record: JobRecord } => one.verdict.kind === 'append',
+        );
+        return {
+          judged,
+          opened: accepted.length > 0 ? await write(client, accepted) : new Map<string, Dictionary>(),
+        };
       });
       for (const { batch } of judged) {
         const dictionary = opened.get(batch.jobId);
@@ -70,7 +120,12 @@ export const createAppendTransaction = (settings: { pool: pg.Pool; schema: strin
   };
 };
 
-const judgeBatch = async (client: pg.PoolClient, schema: string, record: JobRecord | null, batch: Batch): Promise<Judged> => {
+const judgeBatch = async (
+  client: pg.PoolClient,
+  schema: string,
+  record: JobRecord | null,
+  batch: Batch,
+): Promise<Judged> => {
   if (!record) return { batch, record, verdict: { kind: 'closed' } };
   const state = { ...record, sealed: record.seal !== null };
   let committed: CommittedChunk | null = null;
@@ -86,7 +141,11 @@ const judgeBatch = async (client: pg.PoolClient, schema: string, record: JobReco
 };
 
 /** The guard is in the statement too: whatever this process believes, a cursor moves only from where the batch begins. */
-const moveCursors = async (client: pg.PoolClient, schema: string, batches: readonly Batch[]): Promise<void> => {
+const moveCursors = async (
+  client: pg.PoolClient,
+  schema: string,
+  batches: readonly Batch[],
+): Promise<void> => {
   const { rowCount } = await client.query(
     `update ${schema}.job_record as record
      set last_counter = batch.last_counter, last_line = batch.last_line, chain_head = decode(batch.hash, 'hex'), last_heard_at = now(),
@@ -107,41 +166,80 @@ const moveCursors = async (client: pg.PoolClient, schema: string, batches: reado
       batches.map((batch) => batch.payload.length),
     ],
   );
-  if (rowCount !== batches.length) throw new PlatformError('defect', `Only ${rowCount} of ${batches.length} record cursors moved under their locks.`);
+  if (rowCount !== batches.length)
+    throw new PlatformError(
+      'defect',
+      `Only ${rowCount} of ${batches.length} record cursors moved under their locks.`,
+    );
 };
 
 interface Rows {
-  chunks: Field[][];
-  index: Field[][];
+  chunks: RowWriter;
+  index: RowWriter;
   summaries: { jobNumber: string; hostId: number; numbers: number[]; final: boolean }[];
 }
 
-const collect = (rows: Rows, entries: NewEntries, batch: Batch, record: JobRecord, dictionary: Dictionary): void => {
-  const [day, number] = [date(record.day), int8(record.number)];
-  rows.chunks.push([
-    day, uuid(batch.jobId), int4(batch.firstCounter), int4(batch.lastCounter), int4(batch.firstLine), int4(batch.lastLine), int4(batch.epoch),
-    int4(batch.rawLength), int2(GZIP), timestamp(Date.now()), Buffer.from(batch.previousHash, 'hex'), Buffer.from(batch.hash, 'hex'), batch.payload,
-  ]);
+const collect = (
+  rows: Rows,
+  entries: NewEntries,
+  batch: Batch,
+  record: JobRecord,
+  dictionary: Dictionary,
+): void => {
+  const number = BigInt(record.number);
+  rows.chunks
+    .row(chunkColumns.length)
+    .date(record.day)
+    .uuid(batch.jobId)
+    .int4(batch.firstCounter)
+    .int4(batch.lastCounter)
+    .int4(batch.firstLine)
+    .int4(batch.lastLine)
+    .int4(batch.epoch)
+    .int4(batch.rawLength)
+    .int2(GZIP)
+    .timestamp(Date.now())
+    .bytes(Buffer.from(batch.previousHash, 'hex'))
+    .bytes(Buffer.from(batch.hash, 'hex'))
+    .bytes(batch.payload);
   for (const { counter, facts } of batch.indexed) {
-    const host = facts.host === null ? null : hostNumber(dictionary, record.number, facts.host, entries);
-    const task = taskNumber(dictionary, record.number, facts, entries);
-    rows.index.push([
-      number, int4(counter), host === null ? null : int4(host), task === null ? null : int4(task),
-      facts.durationMilliseconds === null ? null : int4(facts.durationMilliseconds), day, int2(kindNumber(facts.event) ?? 0), bool(facts.failed),
-      bool(facts.changed),
-    ]);
+    const host = facts.host === null ? null : hostNumber(dictionary, number, facts.host, entries);
+    const task = taskNumber(dictionary, number, facts, entries);
+    rows.index
+      .row(indexColumns.length)
+      .int8(number)
+      .int4(counter)
+      .int4(host)
+      .int4(task)
+      .int4(facts.durationMilliseconds)
+      .date(record.day)
+      .int2(kindNumber(facts.event) ?? 0)
+      .bool(facts.failed)
+      .bool(facts.changed);
   }
   const numbers = new Map([...batch.added].map(([host, sum]) => [host, { sum, final: false }]));
   for (const [host, sum] of batch.final ?? []) numbers.set(host, { sum, final: true });
   for (const [host, { sum, final }] of numbers) {
-    const hostId = hostNumber(dictionary, record.number, host, entries);
-    rows.summaries.push({ jobNumber: record.number, hostId, numbers: counts.map((name) => sum[name]), final });
+    const hostId = hostNumber(dictionary, number, host, entries);
+    rows.summaries.push({
+      jobNumber: record.number,
+      hostId,
+      numbers: counts.map((name) => sum[name]),
+      final,
+    });
   }
 };
 
-const addSummaries = async (client: pg.PoolClient, schema: string, rows: Rows['summaries']): Promise<void> => {
+const addSummaries = async (
+  client: pg.PoolClient,
+  schema: string,
+  rows: Rows['summaries'],
+): Promise<void> => {
   if (rows.length === 0) return;
-  const set = counts.map((name) => `${name} = case when excluded.final then excluded.${name} else old.${name} + excluded.${name} end`);
+  const set = counts.map(
+    (name) =>
+      `${name} = case when excluded.final then excluded.${name} else old.${name} + excluded.${name} end`,
+  );
   await client.query(
     `insert into ${schema}.host_summary as old (job_number, host_id, final, ${counts.join(', ')})
      select * from unnest($1::bigint[], $2::int[], $3::boolean[], ${counts.map((_, index) => `$${index + 4}::int[]`).join(', ')})

@@ -54,10 +54,15 @@ export const createChunks = (settings: { pool: pg.Pool; schema: string; cacheByt
     }
   };
   const load = async (record: JobRecord, span: Span): Promise<OpenChunk> => {
-    const rows = await query<{ payload: Buffer }>(`select payload from ${table} where day = $1 and job_id = $2 and first_counter = $3`, [
-      record.day, record.jobId, span.firstCounter,
-    ]);
-    if (!rows[0]) throw new PlatformError('defect', `The chunk of job ${record.jobId} that begins with event ${span.firstCounter} is gone.`);
+    const rows = await query<{ payload: Buffer }>(
+      `select payload from ${table} where day = $1 and job_id = $2 and first_counter = $3`,
+      [record.day, record.jobId, span.firstCounter],
+    );
+    if (!rows[0])
+      throw new PlatformError(
+        'defect',
+        `The chunk of job ${record.jobId} that begins with event ${span.firstCounter} is gone.`,
+      );
     const raw = await unzip(rows[0].payload, { maxOutputLength: span.rawLength + 1 });
     return openChunk(raw, span.firstCounter);
   };
@@ -84,7 +89,8 @@ export const createChunks = (settings: { pool: pg.Pool; schema: string; cacheByt
          order by chunk."firstCounter" limit $4`,
         [record.day, record.jobId, counters, limit],
       ),
-    open: (record, span) => cache(`${record.jobId}:${span.firstCounter}`, span.rawLength, () => load(record, span)),
+    open: (record, span) =>
+      cache(`${record.jobId}:${span.firstCounter}`, span.rawLength, () => load(record, span)),
   };
 };
 

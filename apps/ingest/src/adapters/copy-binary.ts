@@ -5,63 +5,109 @@
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
-/** A column's value on its way; null is SQL's null. */
-export type Field = Buffer | null;
+/** Collects the rows of one COPY in one growing buffer. Fields go in by column, in order; null is SQL's null. */
+export interface RowWriter {
+  /** Begins a row of so many columns. */
+  row(columns: number): RowWriter;
+  int2(value: number): RowWriter;
+  int4(value: number | null): RowWriter;
+  int8(value: bigint): RowWriter;
+  bool(value: boolean): RowWriter;
+  text(value: string | null): RowWriter;
+  bytes(value: Buffer): RowWriter;
+  /** From `YYYY-MM-DD`. */
+  date(value: string): RowWriter;
+  /** timestamptz, from milliseconds since 1970. */
+  timestamp(milliseconds: number): RowWriter;
+  uuid(value: string): RowWriter;
+  /** Rows so far. */
+  readonly count: number;
+  /** The whole COPY stream. */
+  finish(): Buffer;
+}
 
 const signature = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
-const trailer = Buffer.from([0xff, 0xff]);
-const nullLength = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 const millisecondsTo2000 = Date.UTC(2000, 0, 1);
 
-/** smallint */
-export const int2 = (value: number): Buffer => {
-  const bytes = Buffer.allocUnsafe(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-};
-/** integer */
-export const int4 = (value: number): Buffer => {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-};
-/** bigint */
-export const int8 = (value: bigint | string): Buffer => {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeBigInt64BE(BigInt(value));
-  return bytes;
-};
-/** boolean */
-export const bool = (value: boolean): Buffer => (value ? Buffer.from([1]) : Buffer.from([0]));
-/** text */
-export const text = (value: string | null): Field => (value === null ? null : Buffer.from(value, 'utf8'));
-/** uuid */
-export const uuid = (value: string): Buffer => Buffer.from(value.replaceAll('-', ''), 'hex');
-/** date, from `YYYY-MM-DD` */
-export const date = (value: string): Buffer => int4((Date.parse(`${value}T00:00:00Z`) - millisecondsTo2000) / 86_400_000);
-/** timestamptz, from milliseconds since 1970 */
-export const timestamp = (milliseconds: number): Buffer => int8(BigInt(Math.round(milliseconds - millisecondsTo2000)) * 1_000n);
-
-/** All rows as one COPY stream. */
-export const encodeRows = (rows: readonly (readonly Field[])[]): Buffer[] => {
-  const pieces: Buffer[] = [signature];
-  for (const row of rows) {
-    pieces.push(int2(row.length));
-    for (const field of row) {
-      if (field === null) pieces.push(nullLength);
-      else pieces.push(int4(field.length), field);
-    }
-  }
-  pieces.push(trailer);
-  return pieces;
+/** An empty stream of rows. */
+export const createRowWriter = (): RowWriter => {
+  let buffer = Buffer.allocUnsafe(16 * 1024);
+  let at = signature.copy(buffer);
+  let count = 0;
+  const room = (bytes: number): void => {
+    if (at + bytes <= buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes));
+    buffer.copy(larger, 0, 0, at);
+    buffer = larger;
+  };
+  const field = (length: number): void => {
+    room(length + 4);
+    at = buffer.writeInt32BE(length, at);
+  };
+  const writer: RowWriter = {
+    get count() {
+      return count;
+    },
+    row: (columns) => {
+      room(2);
+      at = buffer.writeInt16BE(columns, at);
+      count += 1;
+      return writer;
+    },
+    int2: (value) => {
+      field(2);
+      at = buffer.writeInt16BE(value, at);
+      return writer;
+    },
+    int4: (value) => {
+      if (value === null) {
+        room(4);
+        at = buffer.writeInt32BE(-1, at);
+        return writer;
+      }
+      field(4);
+      at = buffer.writeInt32BE(value, at);
+      return writer;
+    },
+    int8: (value) => {
+      field(8);
+      at = buffer.writeBigInt64BE(value, at);
+      return writer;
+    },
+    bool: (value) => {
+      field(1);
+      at = buffer.writeUInt8(value ? 1 : 0, at);
+      return writer;
+    },
+    text: (value) => (value === null ? writer.int4(null) : writer.bytes(Buffer.from(value, 'utf8'))),
+    bytes: (value) => {
+      field(value.length);
+      at += value.copy(buffer, at);
+      return writer;
+    },
+    date: (value) => writer.int4((Date.parse(`${value}T00:00:00Z`) - millisecondsTo2000) / 86_400_000),
+    timestamp: (milliseconds) => writer.int8(BigInt(Math.round(milliseconds - millisecondsTo2000)) * 1_000n),
+    uuid: (value) => writer.bytes(Buffer.from(value.replaceAll('-', ''), 'hex')),
+    finish: () => {
+      room(2);
+      buffer.writeInt16BE(-1, at);
+      return buffer.subarray(0, at + 2);
+    },
+  };
+  return writer;
 };
 
 /** Copies rows into a table, within the client's transaction. Column order is the rows'. */
-export const copyRows = async (client: pg.PoolClient, table: string, columns: readonly string[], rows: readonly (readonly Field[])[]): Promise<void> => {
-  if (rows.length === 0) return;
+export const copyRows = async (
+  client: pg.PoolClient,
+  table: string,
+  columns: readonly string[],
+  rows: RowWriter,
+): Promise<void> => {
+  if (rows.count === 0) return;
   const stream = client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin (format binary)`));
   await new Promise<void>((resolve, reject) => {
     stream.once('finish', resolve).once('error', reject);
-    stream.end(Buffer.concat(encodeRows(rows)));
+    stream.end(rows.finish());
   });
 };

@@ -11,7 +11,9 @@ const DAYS_AHEAD = 7;
  */
 export const requireDurable = async (sql: Sql, allowUnsafe: boolean): Promise<void> => {
   const { rows } = await sql
-    .query<{ name: string; setting: string }>(`select name, setting from pg_settings where name in ('fsync', 'synchronous_commit') and setting = 'off'`)
+    .query<{ name: string; setting: string }>(
+      `select name, setting from pg_settings where name in ('fsync', 'synchronous_commit') and setting = 'off'`,
+    )
     .catch(rethrow);
   if (rows.length === 0 || allowUnsafe) return;
   const what = rows.map((row) => `${row.name} = ${row.setting}`).join(' and ');
@@ -25,7 +27,10 @@ export const requireDurable = async (sql: Sql, allowUnsafe: boolean): Promise<vo
 /** Makes the partitions of today and the coming week where they are missing. */
 export const makePartitions = async (sql: Sql, schema: string): Promise<number> => {
   const { rows } = await sql
-    .query<{ made: number }>(`select ${identifier(schema)}.make_partitions((now() at time zone 'utc')::date, $1) as made`, [DAYS_AHEAD])
+    .query<{ made: number }>(
+      `select ${identifier(schema)}.make_partitions((now() at time zone 'utc')::date, $1) as made`,
+      [DAYS_AHEAD],
+    )
     .catch(rethrow);
   return rows[0]!.made;
 };

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import type { Facts } from '../domain/facts.js';
-import { copyRows, int4, int8, text, type Field } from './copy-binary.js';
+import { copyRows, createRowWriter, type RowWriter } from './copy-binary.js';
 
 /** A job's numbers. */
 export interface Dictionary {
@@ -16,9 +16,12 @@ export interface Dictionary {
 
 /** Rows that a transaction has to add. */
 export interface NewEntries {
-  hosts: Field[][];
-  tasks: Field[][];
+  hosts: RowWriter;
+  tasks: RowWriter;
 }
+
+/** Nothing to add yet. */
+export const newEntries = (): NewEntries => ({ hosts: createRowWriter(), tasks: createRowWriter() });
 
 /** The dictionaries of the jobs that send just now. */
 export interface Dictionaries {
@@ -65,29 +68,55 @@ export const createDictionaries = (schema: string): Dictionaries => {
 };
 
 /** The host's number; a new one is added to `entries`. */
-export const hostNumber = (dictionary: Dictionary, jobNumber: string, host: string, entries: NewEntries): number => {
+export const hostNumber = (
+  dictionary: Dictionary,
+  jobNumber: bigint,
+  host: string,
+  entries: NewEntries,
+): number => {
   const known = dictionary.hosts.get(host);
   if (known !== undefined) return known;
   const id = dictionary.hosts.size + 1;
   dictionary.hosts.set(host, id);
-  entries.hosts.push([int8(jobNumber), int4(id), text(host)]);
+  entries.hosts.row(3).int8(jobNumber).int4(id).text(host);
   return id;
 };
 
 /** The number of the task an event belongs to, null for none; a new one is added to `entries`. */
-export const taskNumber = (dictionary: Dictionary, jobNumber: string, facts: Facts, entries: NewEntries): number | null => {
+export const taskNumber = (
+  dictionary: Dictionary,
+  jobNumber: bigint,
+  facts: Facts,
+  entries: NewEntries,
+): number | null => {
   const { taskUuid } = facts;
   if (taskUuid === null) return null;
   const known = dictionary.tasks.get(taskUuid);
   if (known !== undefined) return known;
   const id = dictionary.tasks.size + 1;
   dictionary.tasks.set(taskUuid, id);
-  entries.tasks.push([int8(jobNumber), int4(id), text(taskUuid), text(facts.task), text(facts.play), text(facts.role)]);
+  entries.tasks
+    .row(6)
+    .int8(jobNumber)
+    .int4(id)
+    .text(taskUuid)
+    .text(facts.task)
+    .text(facts.play)
+    .text(facts.role);
   return id;
 };
 
 /** Writes what is new. */
-export const writeEntries = async (client: pg.PoolClient, schema: string, entries: NewEntries): Promise<void> => {
+export const writeEntries = async (
+  client: pg.PoolClient,
+  schema: string,
+  entries: NewEntries,
+): Promise<void> => {
   await copyRows(client, `${schema}.job_host`, ['job_number', 'host_id', 'name'], entries.hosts);
-  await copyRows(client, `${schema}.job_task`, ['job_number', 'task_id', 'uuid', 'name', 'play', 'role'], entries.tasks);
+  await copyRows(
+    client,
+    `${schema}.job_task`,
+    ['job_number', 'task_id', 'uuid', 'name', 'play', 'role'],
+    entries.tasks,
+  );
 };

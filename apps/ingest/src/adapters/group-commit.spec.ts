@@ -4,19 +4,25 @@ import type { Batch } from '../domain/batch.js';
 import type { Judged } from './append-transaction.js';
 import { createGroupCommit } from './group-commit.js';
 
-const batch = (jobId: string, firstCounter = 1): Batch => ({ jobId, firstCounter, payload: Buffer.alloc(10) }) as Batch;
-const judged = (batches: readonly Batch[]): Judged[] => batches.map((one) => ({ batch: one, verdict: { kind: 'append' }, record: null }));
+const batch = (jobId: string, firstCounter = 1): Batch =>
+  ({ jobId, firstCounter, payload: Buffer.alloc(10) }) as Batch;
+const judged = (batches: readonly Batch[]): Judged[] =>
+  batches.map((one) => ({ batch: one, verdict: { kind: 'append' }, record: null }));
 
 describe('the group commit', () => {
   it('takes the batches of many jobs into one transaction', async () => {
     const groups: string[][] = [];
-    const group = createGroupCommit(async (batches) => (groups.push(batches.map((one) => one.jobId)), judged(batches)));
+    const group = createGroupCommit(
+      async (batches) => (groups.push(batches.map((one) => one.jobId)), judged(batches)),
+    );
     await Promise.all(['a', 'b', 'c'].map((job) => group.append(batch(job))));
     expect(groups).toEqual([['a', 'b', 'c']]);
   });
   it('keeps two batches of a job apart and in order', async () => {
     const groups: number[][] = [];
-    const group = createGroupCommit(async (batches) => (groups.push(batches.map((one) => one.firstCounter)), judged(batches)));
+    const group = createGroupCommit(
+      async (batches) => (groups.push(batches.map((one) => one.firstCounter)), judged(batches)),
+    );
     await Promise.all([group.append(batch('a', 1)), group.append(batch('a', 2))]);
     expect(groups).toEqual([[1], [2]]);
   });

@@ -44,7 +44,8 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
 
   const schedule = (): void => {
     if (running || waiting.length === 0) return;
-    const left = stopped || bytes >= groupBytes ? 0 : windowMilliseconds - (performance.now() - waiting[0]!.since);
+    const left =
+      stopped || bytes >= groupBytes ? 0 : windowMilliseconds - (performance.now() - waiting[0]!.since);
     if (timer) {
       if (left > 0) return;
       clearTimeout(timer);
@@ -80,7 +81,9 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
     append: (batch) =>
       new Promise((resolve, reject) => {
         if (stopped || bytes > queueBytes) {
-          const why = stopped ? 'This ingest is shutting down' : 'More waits for the database than ingest may hold';
+          const why = stopped
+            ? 'This ingest is shutting down'
+            : 'More waits for the database than ingest may hold';
           return reject(new PlatformError('unavailable', `${why}: send the batch again.`));
         }
         waiting.push({ batch, since: performance.now(), resolve, reject });
@@ -100,7 +103,8 @@ const settle = async (commit: AppendTransaction, group: readonly Waiting[]): Pro
     const judged = await commit(group.map((one) => one.batch));
     group.forEach((one, index) => one.resolve(judged[index]!));
   } catch (error) {
-    if (group.length === 1 || (isPlatformError(error) && error.code === 'unavailable')) group.forEach((one) => one.reject(error));
+    if (group.length === 1 || (isPlatformError(error) && error.code === 'unavailable'))
+      group.forEach((one) => one.reject(error));
     else for (const one of group) await settle(commit, [one]);
   }
 };

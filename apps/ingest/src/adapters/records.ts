@@ -59,16 +59,22 @@ export const createRecords = (schema: string): Records => {
   };
   return {
     find: async (sql, jobId) => (await select(sql, 'where job_id = $1', [jobId]))[0] ?? null,
-    lock: async (sql, jobId) => (await select(sql, 'where job_id = $1 for no key update', [jobId]))[0] ?? null,
+    lock: async (sql, jobId) =>
+      (await select(sql, 'where job_id = $1 for no key update', [jobId]))[0] ?? null,
     lockAll: async (sql, jobIds) => {
-      const rows = await select(sql, 'where job_id = any($1::uuid[]) order by job_id for no key update', [jobIds]);
+      const rows = await select(sql, 'where job_id = any($1::uuid[]) order by job_id for no key update', [
+        jobIds,
+      ]);
       return new Map(rows.map((row) => [row.jobId, row]));
     },
     payload: async (sql, jobId) =>
-      (await sql.query<{ payload: Payload }>(`select payload from ${table} where job_id = $1`, [jobId])).rows[0]?.payload ?? null,
+      (await sql.query<{ payload: Payload }>(`select payload from ${table} where job_id = $1`, [jobId]))
+        .rows[0]?.payload ?? null,
   };
 };
 
 /** What a query says of a job that ingest has no record of. */
 export const noRecord = (jobId: string): PlatformError =>
-  new PlatformError('not_found', `There is no record of the job ${jobId}: its pod was never prepared.`, { details: { jobId } });
+  new PlatformError('not_found', `There is no record of the job ${jobId}: its pod was never prepared.`, {
+    details: { jobId },
+  });

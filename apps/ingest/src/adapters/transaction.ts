@@ -3,7 +3,10 @@ import { fromPostgres } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 
 /** Begins, runs `work`, commits; rolls back when it throws. Postgres's errors come out as PlatformErrors. */
-export const inTransaction = async <T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+export const inTransaction = async <T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> => {
   const client = await pool.connect().catch((error: unknown) => {
     throw fromPostgres(error);
   });

@@ -3,7 +3,13 @@ import { judge, type BatchClaim, type RecordState } from './append.js';
 
 const state: RecordState = { epoch: 2, lastCounter: 20, head: 'head', sealed: false, closed: false };
 const batch: BatchClaim = { epoch: 2, firstCounter: 21, lastCounter: 30, previousHash: 'head', hash: 'next' };
-const again: BatchClaim = { epoch: 2, firstCounter: 11, lastCounter: 20, previousHash: 'before', hash: 'head' };
+const again: BatchClaim = {
+  epoch: 2,
+  firstCounter: 11,
+  lastCounter: 20,
+  previousHash: 'before',
+  hash: 'head',
+};
 const committed = { firstCounter: 11, lastCounter: 20, hash: 'head' };
 
 describe('a batch', () => {
@@ -20,7 +26,10 @@ describe('a batch', () => {
     expect(judge(state, again, committed)).toEqual({ kind: 'committed' });
   });
   it('raises an alarm when other bytes are committed', () => {
-    expect(judge(state, { ...again, hash: 'forged' }, committed)).toEqual({ kind: 'integrity', committedHash: 'head' });
+    expect(judge(state, { ...again, hash: 'forged' }, committed)).toEqual({
+      kind: 'integrity',
+      committedHash: 'head',
+    });
   });
   it('has to be compared when it was cut otherwise', () => {
     expect(judge(state, { ...again, lastCounter: 25 }, committed)).toEqual({ kind: 'compare' });

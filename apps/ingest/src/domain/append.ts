@@ -37,7 +37,8 @@ export type Verdict =
   | { kind: 'compare' };
 
 /** True if the batch begins at or below what is committed: its verdict needs the chunk that begins there. */
-export const reachesBack = (state: RecordState, batch: BatchClaim): boolean => batch.firstCounter <= state.lastCounter;
+export const reachesBack = (state: RecordState, batch: BatchClaim): boolean =>
+  batch.firstCounter <= state.lastCounter;
 
 /** Judges a batch. `committed` is the chunk that begins with the batch's first counter, null if none does. */
 export const judge = (state: RecordState, batch: BatchClaim, committed: CommittedChunk | null): Verdict => {
@@ -45,10 +46,13 @@ export const judge = (state: RecordState, batch: BatchClaim, committed: Committe
   if (batch.epoch !== state.epoch) return { kind: 'stale_epoch' };
   if (reachesBack(state, batch)) {
     if (!committed || committed.lastCounter !== batch.lastCounter) return { kind: 'compare' };
-    return committed.hash === batch.hash ? { kind: 'committed' } : { kind: 'integrity', committedHash: committed.hash };
+    return committed.hash === batch.hash
+      ? { kind: 'committed' }
+      : { kind: 'integrity', committedHash: committed.hash };
   }
   if (state.sealed) return { kind: 'closed' };
   // Right counter but another chain: the agent remembers a history that is not ours. It has to look at `head`.
-  if (batch.firstCounter !== state.lastCounter + 1 || batch.previousHash !== state.head) return { kind: 'gap' };
+  if (batch.firstCounter !== state.lastCounter + 1 || batch.previousHash !== state.head)
+    return { kind: 'gap' };
   return { kind: 'append' };
 };

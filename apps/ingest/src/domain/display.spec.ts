@@ -9,7 +9,9 @@ const show = (text: string) => {
 
 describe('an event on display', () => {
   it('has no NUL, no lone surrogate, no infinity and no prototype', () => {
-    const shown = show('{"counter":1,"stdout":"a\\u0000\\ud800","event_data":{"__proto__":{"polluted":1},"n":1e400}}');
+    const shown = show(
+      '{"counter":1,"stdout":"a\\u0000\\ud800","event_data":{"__proto__":{"polluted":1},"n":1e400}}',
+    );
     expect(shown.stdout).toBe('a\ufffd\ufffd');
     expect(JSON.stringify(shown.eventData)).toBe('{"n":"Infinity"}');
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
@@ -19,7 +21,9 @@ describe('an event on display', () => {
     expect(JSON.stringify(displayOf(deep))).toContain('deeper than is shown');
   });
   it('is shown in part when it is large', () => {
-    const shown = show(JSON.stringify({ counter: 1, stdout: 'x'.repeat(largestShown), event_data: { res: 'y'.repeat(10) } }));
+    const shown = show(
+      JSON.stringify({ counter: 1, stdout: 'x'.repeat(largestShown), event_data: { res: 'y'.repeat(10) } }),
+    );
     expect(shown.eventData).toMatchObject({ gantry_truncated: true });
     expect(shown.stdout.length).toBeLessThan(largestShown / 2);
     expect(shown.stdout).toContain(`${largestShown} characters`);
@@ -31,7 +35,10 @@ describe('an event on display', () => {
 
 describe('the output of an event', () => {
   it('is as many lines as it counts', () => {
-    expect(outputOf({ stdout: 'a\r\nb', start_line: 3, end_line: 5 })).toEqual([[3, 'a'], [4, 'b']]);
+    expect(outputOf({ stdout: 'a\r\nb', start_line: 3, end_line: 5 })).toEqual([
+      [3, 'a'],
+      [4, 'b'],
+    ]);
     expect(outputOf({ stdout: '', start_line: 3, end_line: 4 })).toEqual([[3, '']]);
     expect(outputOf({ stdout: '', start_line: 3, end_line: 3 })).toEqual([]);
   });

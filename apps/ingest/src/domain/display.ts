@@ -30,14 +30,21 @@ export const showEvent = (raw: Buffer, line: Line): JobEvent => {
     role: facts.role,
     failed: facts.failed,
     changed: facts.changed,
-    eventData: large ? { gantry_truncated: true, size_bytes: sizeBytes } : (displayOf(objectOf(event?.['event_data']) ?? {}) as Record<string, unknown>),
+    eventData: large
+      ? { gantry_truncated: true, size_bytes: sizeBytes }
+      : (displayOf(objectOf(event?.['event_data']) ?? {}) as Record<string, unknown>),
   };
 };
 
 const cut = (text: string, large: boolean): string =>
-  wellFormed(large && text.length > largestShown / 4 ? `${text.slice(0, largestShown / 4)}\n[cut: ${text.length} characters, the record has them all]` : text);
+  wellFormed(
+    large && text.length > largestShown / 4
+      ? `${text.slice(0, largestShown / 4)}\n[cut: ${text.length} characters, the record has them all]`
+      : text,
+  );
 
-const whole = (value: unknown): number => (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31 ? (value as number) : 0);
+const whole = (value: unknown): number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31 ? (value as number) : 0;
 
 /** JSON that is safe to pass on: at most 48 levels deep, no NUL, lone surrogates, infinite numbers or `__proto__` keys. */
 export const displayOf = (value: unknown, depth = 0): unknown => {
@@ -48,7 +55,8 @@ export const displayOf = (value: unknown, depth = 0): unknown => {
   if (Array.isArray(value)) return value.map((item) => displayOf(item, depth + 1));
   const shown: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
-    if (key !== '__proto__') shown[wellFormed(key)] = displayOf((value as Record<string, unknown>)[key], depth + 1);
+    if (key !== '__proto__')
+      shown[wellFormed(key)] = displayOf((value as Record<string, unknown>)[key], depth + 1);
   }
   return shown;
 };

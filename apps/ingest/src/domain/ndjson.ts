@@ -20,16 +20,24 @@ const newline = 0x0a;
 export const readBatch = (raw: Buffer, firstCounter: number, lastCounter: number): Line[] => {
   const lines = cutLines(raw, firstCounter);
   if (lines.length !== lastCounter - firstCounter + 1) {
-    throw new PlatformError('invalid', `The batch has ${lines.length} lines, its headers say counters ${firstCounter} to ${lastCounter}.`, {
-      details: { lines: lines.length },
-    });
+    throw new PlatformError(
+      'invalid',
+      `The batch has ${lines.length} lines, its headers say counters ${firstCounter} to ${lastCounter}.`,
+      {
+        details: { lines: lines.length },
+      },
+    );
   }
   for (const line of lines) {
     const said = line.event?.['counter'];
     if (line.event && said !== line.counter) {
-      throw new PlatformError('invalid', `Event ${line.counter - firstCounter + 1} of the batch says counter ${String(said).slice(0, 20)}, it must be ${line.counter}.`, {
-        details: { counter: line.counter },
-      });
+      throw new PlatformError(
+        'invalid',
+        `Event ${line.counter - firstCounter + 1} of the batch says counter ${String(said).slice(0, 20)}, it must be ${line.counter}.`,
+        {
+          details: { counter: line.counter },
+        },
+      );
     }
   }
   return lines;
@@ -42,7 +50,12 @@ export const cutLines = (raw: Buffer, firstCounter: number): Line[] => {
   while (start < raw.length) {
     const found = raw.indexOf(newline, start);
     const end = found < 0 ? raw.length : found;
-    lines.push({ counter: firstCounter + lines.length, start, end, event: parseObject(raw.toString('utf8', start, end)) });
+    lines.push({
+      counter: firstCounter + lines.length,
+      start,
+      end,
+      event: parseObject(raw.toString('utf8', start, end)),
+    });
     start = end + 1;
   }
   return lines;
@@ -51,7 +64,9 @@ export const cutLines = (raw: Buffer, firstCounter: number): Line[] => {
 const parseObject = (text: string): Record<string, unknown> | null => {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
   } catch {
     return null;
   }
