@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 // One run for the whole house; `--project unit` and so on select a kind of test.
-const conditions = ['@gantry/source', 'module', 'node', 'default'];
-const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } };
+const conditions = ['@gantry/source', 'node', 'default'];
+// What Node itself would load: a second copy of graphql (it has two) would not know the first one's schema.
+const resolve = { conditions, mainFields: ['main'], alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] };
+const shared = { resolve, ssr: { resolve } };
 
 /** A kind of test: where its files lie and how long one of them may take. */
 const kind = (name: string, include: string[], test: object = {}) => ({
