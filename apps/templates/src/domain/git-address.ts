@@ -48,10 +48,10 @@ const fromUrl = (text: string, allowFile: boolean): GitAddress => {
 
 /** user@host:path */
 const fromShortSsh = (text: string): GitAddress => {
-  const match = /^(?:([^@:/]+)@)?([^@:/]+|\[[^\]]+\]):(?!\/\/)(.+)$/.exec(text);
+  const match = /^([^@:/]+)@([^@:/]+|\[[^\]]+\]):(?!\/\/)(.+)$/.exec(text);
   if (!match) throw invalid('is not a URL of a git repository: write https://host/path, ssh://user@host/path or user@host:path');
-  const [, user, host, path] = match as unknown as [string, string | undefined, string, string];
-  checkUser(user ?? '');
+  const [, user, host, path] = match as unknown as [string, string, string, string];
+  checkUser(user);
   if (path.startsWith('-')) throw invalid('has a path that begins with a minus sign');
   return { url: text, scheme: 'ssh', host: splitPort(host, 22)[0], port: 22 };
 };
