@@ -23,23 +23,31 @@ export const upCommand = async (options: { detach?: boolean; json?: boolean }): 
     await printUp(options.json);
     return exitCodes.ok;
   }
-  const supervisor = await startAll(step);
-  await step('demo objects', seedHere);
-  await printUp(options.json);
-  print(paint.dim('Ctrl-C stops it.'));
-  await stopSignal();
-  await step('stop', () => supervisor.stop());
+  const asked = stopSignal();
+  const supervisor = await startAll(step, asked);
+  try {
+    await step('demo objects', seedHere);
+    await printUp(options.json);
+    print(paint.dim('Ctrl-C stops it.'));
+    await aborted(asked);
+  } finally {
+    await step('stop', () => supervisor.stop());
+  }
   return exitCodes.ok;
 };
 
 /** The detached supervisor's own command, not for people. */
 export const superviseCommand = async (): Promise<number> => {
-  const supervisor = await startAll(async (_, run) => run());
-  await seedHere();
-  process.send?.('ready');
-  if (process.connected) process.disconnect();
-  await stopSignal();
-  await supervisor.stop();
+  const asked = stopSignal();
+  const supervisor = await startAll(async (_, run) => run(), asked);
+  try {
+    await seedHere();
+    process.send?.('ready');
+    if (process.connected) process.disconnect();
+    await aborted(asked);
+  } finally {
+    await supervisor.stop();
+  }
   return exitCodes.ok;
 };
 
@@ -48,11 +56,15 @@ const seedHere = async (): Promise<void> => {
   await seedDemo(findEndpoint(), state.ports['git']!);
 };
 
-const stopSignal = (): Promise<void> =>
-  new Promise((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-  });
+/** Fires at Ctrl-C or SIGTERM. */
+const stopSignal = (): AbortSignal => {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+};
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
 
 /** Starts a supervisor of its own and waits until everything serves. Throws `unavailable` with what it said. */
 const startDetached = (): Promise<void> =>

@@ -28,8 +28,8 @@ export interface Supervisor {
 /** Told of each step as it begins and ends. */
 export type Progress = (step: string, run: () => Promise<void>) => Promise<void>;
 
-/** Starts everything. Throws `conflict` when it runs already. */
-export const startAll = async (progress: Progress): Promise<Supervisor> => {
+/** Starts everything; stops it again if `signal` fires meanwhile. Throws `conflict` when it runs already, `cancelled` when stopped. */
+export const startAll = async (progress: Progress, signal: AbortSignal): Promise<Supervisor> => {
   if (readState()) throw new PlatformError('conflict', 'Gantry runs already: ./gantry status shows it, ./gantry down stops it.');
   const machine = readMachine();
   const ports = await choosePorts();
@@ -46,6 +46,7 @@ export const startAll = async (progress: Progress): Promise<Supervisor> => {
     writeAtomically(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`, 0o644);
   };
   const start = async (specs: PartSpec[]) => {
+    if (signal.aborted) throw new PlatformError('cancelled', 'Stopped while starting.');
     await Promise.all(
       specs.map((spec) => {
         const part = createPart(spec, publish);
@@ -62,6 +63,7 @@ export const startAll = async (progress: Progress): Promise<Supervisor> => {
     rmSync(STATE_FILE, { force: true });
   };
   publish();
+  signal.addEventListener('abort', () => void (ready || stop()), { once: true });
   try {
     await progress('Postgres, nats-server, git and the container engine', () => start(baseParts(machine, ports, secrets)));
     let postgresUrls: Record<string, string> = {};
@@ -74,7 +76,7 @@ export const startAll = async (progress: Progress): Promise<Supervisor> => {
     await progress(`services (${serviceNames.join(', ')})`, () => start(serviceParts(settings)));
   } catch (error) {
     await stop();
-    throw error;
+    throw signal.aborted ? new PlatformError('cancelled', 'Stopped while starting.') : error;
   }
   ready = true;
   publish();
