@@ -37,7 +37,14 @@ export const createJobLocks = (url: string, onLost: (error: Error) => void): Job
       connecting = undefined;
       throw fromPostgres(error);
     }));
-  const ask = async (text: string, jobId: string): Promise<boolean> => {
+  // One statement at a time: a connection of `pg` takes no second one before the first is answered.
+  let last: Promise<unknown> = Promise.resolve();
+  const ask = (text: string, jobId: string): Promise<boolean> => {
+    const answer = last.then(() => askNow(text, jobId));
+    last = answer.catch(() => undefined);
+    return answer;
+  };
+  const askNow = async (text: string, jobId: string): Promise<boolean> => {
     const client = await session();
     const { rows } = await client.query<{ done: boolean }>(`select ${text}(hashtextextended($1, 0)) as done`, [`gantry job ${jobId}`]).catch((error: unknown) => {
       throw fromPostgres(error);
