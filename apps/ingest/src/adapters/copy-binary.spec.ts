@@ -11,7 +11,13 @@ describe('rows in binary COPY format', () => {
     const rows = createRowWriter();
     rows.row(5).int2(1).int4(null).bool(true).text('ü').date('2000-01-02');
     expect(rows.finish().toString('hex')).toBe(
-      `${header}0005` + '000000020001' + 'ffffffff' + '0000000101' + '00000002c3bc' + '0000000400000001' + 'ffff',
+      `${header}0005` +
+        '000000020001' +
+        'ffffffff' +
+        '0000000101' +
+        '00000002c3bc' +
+        '0000000400000001' +
+        'ffff',
     );
     expect(rows.count).toBe(1);
   });

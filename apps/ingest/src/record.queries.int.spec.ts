@@ -1,0 +1,283 @@
+import { fileURLToPath } from 'node:url';
+import { ListHostSummaries, ListJobEvents, ReadStdout, type LiveHint } from '@gantry/contracts/record';
+import { createEventLog } from '@gantry/eventlog/log';
+import { provision } from '@gantry/eventlog/migrate';
+import { testPrincipal } from '@gantry/service/testing';
+import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
+import pg from 'pg';
+import { v7 as newId } from 'uuid';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makePartitions } from './adapters/database.js';
+import { createIngest, type Ingest } from './ingest.js';
+import { listenTcp } from './pods.listen.js';
+import { createTestPod, type TestPod } from './test-pod.js';
+
+const organizationId = newId();
+const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
+const hints: LiveHint[] = [];
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+let database: FreshDatabase;
+let pool: pg.Pool;
+let ingest: Ingest;
+let port: number;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  const urls = await provision({
+    adminUrl: database.adminUrl,
+    database: database.name,
+    rolePrefix: database.rolePrefix,
+    services: [
+      {
+        name: 'ingest',
+        password: 'test-ingest',
+        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
+      },
+    ],
+  });
+  pool = new pg.Pool({ connectionString: urls['ingest']! });
+  await makePartitions(pool, 'ingest');
+  ingest = createIngest({
+    pool,
+    log: createEventLog({ pool, schema: 'ingest' }),
+    objects: { get: async () => null },
+    redeem: async () => ({ jwe: null }),
+    publishLive: (hint) => hints.push(hint),
+    logger: silent,
+  });
+  port = await listenTcp(ingest.podServer(), { host: '127.0.0.1', port: 0 });
+});
+
+afterAll(async () => {
+  await ingest?.stop();
+  await pool?.end();
+  await database?.drop();
+});
+
+const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
+const open = async (jobId: string): Promise<TestPod> => {
+  const pod = createTestPod({ port }, jobId);
+  const payload = {
+    project: object,
+    inventory: object,
+    playbook: 'site.yml',
+    arguments: [],
+    environment: {},
+    extraVars: {},
+    timeoutSeconds: 0,
+  };
+  const meta = { actor: { kind: 'system' as const, id: 'test', name: 'test' }, correlationId: jobId };
+  await ingest.commands.open(
+    { jobId, epoch: 1, organizationId, bearerSha256: pod.bearerSha256, payload },
+    meta,
+  );
+  return pod;
+};
+const finishOf = (pod: TestPod) => ({
+  lastCounter: pod.counter,
+  lastLine: pod.line,
+  hash: pod.head,
+  status: 'successful',
+  exitCode: 0,
+});
+const prints = (count: number): object[] =>
+  Array.from({ length: count }, (_, index) => ({ stdout: `line ${index}` }));
+const events = (input: object) => ingest.queries.events(ListJobEvents.input.parse(input), reader);
+const output = (input: object) => ingest.queries.stdout(ReadStdout.input.parse(input), reader);
+const hostsOf = (input: object) => ingest.queries.hosts(ListHostSummaries.input.parse(input), reader);
+
+describe('a hostile batch', () => {
+  it('is refused when its bytes are not what its headers say', async () => {
+    const pod = await open(newId());
+    const batch = pod.cut(prints(3));
+    for (const header of [
+      { 'Gantry-Hash': '0'.repeat(64) },
+      { 'Gantry-Raw-Bytes': '5' },
+      { 'Gantry-Raw-Bytes': '900000' },
+      { 'Gantry-Last-Counter': '2' },
+      { 'Content-Encoding': 'br' },
+    ]) {
+      expect(await pod.send(batch, header as Record<string, string>)).toMatchObject({
+        status: 400,
+        body: { code: 'invalid' },
+      });
+    }
+    expect((await pod.send(batch)).status).toBe(200);
+  });
+  it('is kept as it came, bad events and all', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    const deep = `{"counter":3,"event":"runner_on_ok","event_data":{"host":"h\\u0000\\ud800","res":${'['.repeat(10_000)}${']'.repeat(10_000)}}}`;
+    const batch = pod.cutLines([
+      '{"counter":1,"stdout":"\\u0000\\ud800"}',
+      Buffer.from([0xff, 0xfe, 0x00]),
+      deep,
+      '{"counter":4,"event_data":{"__proto__":{"x":1},"n":1e400}}',
+    ]);
+    expect((await pod.send(batch)).body).toEqual({ committed: 4, cancel: false });
+    const page = await events({ jobId });
+    expect(page.events.map(({ event }) => event)).toEqual(['', 'unreadable', 'runner_on_ok', '']);
+    expect(page.events[2]!.host).toBe('h\ufffd\ufffd');
+    const { rows } = await pool.query<{ payload: Buffer }>(
+      'select payload from ingest.job_chunk where job_id = $1',
+      [jobId],
+    );
+    expect(rows.map(({ payload }) => payload.equals(batch.body))).toEqual([true]);
+  });
+  it('may hold a very large event, of which a part is shown', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    expect(
+      (
+        await pod.send(
+          pod.cut([{ stdout: 'x'.repeat(20_000_000), event: 'runner_on_ok', event_data: { host: 'h' } }]),
+        )
+      ).status,
+    ).toBe(200);
+    const page = await events({ jobId });
+    expect(page.events[0]!.stdout).toContain('20000000 characters');
+    const { text } = await output({ jobId });
+    expect(text.length).toBeLessThan(500_000);
+  });
+});
+
+describe('a record that is read', () => {
+  const result = (host: string, event: string, more: object = {}) => ({
+    event,
+    stdout: `${event} ${host}`,
+    event_data: { host, task: 'T', task_uuid: 't', ...more },
+  });
+
+  it('reads events by counter, in pages, to the end', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    for (let batch = 0; batch < 5; batch++) await pod.send(pod.cut(prints(30)));
+    const seen: number[] = [];
+    for (let after = 0; ;) {
+      const page = await events({ jobId, after, limit: 40 });
+      expect(page.committedCounter).toBe(150);
+      if (page.events.length === 0) break;
+      seen.push(...page.events.map(({ counter }) => counter));
+      after = page.lastCounter;
+    }
+    expect(seen).toEqual(Array.from({ length: 150 }, (_, index) => index + 1));
+    expect((await events({ jobId, after: 150 })).final).toBeNull();
+    await pod.call('finish', finishOf(pod));
+    expect((await events({ jobId, after: 149 })).final).toEqual({
+      count: 150,
+      sha256: pod.head,
+      status: 'successful',
+    });
+  });
+  it('reads output by line, across chunks', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    for (let batch = 0; batch < 4; batch++)
+      await pod.send(pod.cut([{ stdout: `a${batch}\r\nb${batch}` }, {}, { stdout: `c${batch}` }]));
+    const read = (startLine: number, endLine?: number) => output({ jobId, startLine, endLine });
+    expect(await read(4, 7)).toEqual({ text: 'b1\nc1\na2\n', startLine: 4, endLine: 7, totalLines: 12 });
+    expect((await read(0)).text.split('\n')).toHaveLength(13);
+    expect(await read(50)).toEqual({ text: '', startLine: 50, endLine: 50, totalLines: 12 });
+  });
+  it('filters by host, event, failure and change', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    await pod.send(
+      pod.cut([
+        result('a', 'runner_on_ok', { res: { changed: true } }),
+        ...prints(20),
+        result('b', 'runner_on_failed'),
+      ]),
+    );
+    await pod.send(
+      pod.cut([...prints(20), result('a', 'runner_on_unreachable'), result('a', 'runner_on_start')]),
+    );
+    const find = async (filter: object) =>
+      (await events({ jobId, filter })).events.map(({ counter }) => counter);
+    expect(await find({ hosts: ['a'] })).toEqual([1, 43]);
+    expect(await find({ failedOnly: true })).toEqual([22, 43]);
+    expect(await find({ changedOnly: true })).toEqual([1]);
+    expect(await find({ events: ['runner_on_failed', 'runner_on_ok'], hosts: ['b', 'nobody'] })).toEqual([
+      22,
+    ]);
+    expect(await find({ events: ['runner_on_start'] })).toEqual([44]);
+    expect((await events({ jobId, filter: { hosts: ['b'] } })).lastCounter).toBe(44);
+  });
+  it("sees every host's numbers grow, and Ansible's own at the end", async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    await pod.send(
+      pod.cut([result('b', 'runner_on_ok', { res: { changed: true } }), result('a', 'runner_on_ok')]),
+    );
+    await pod.send(pod.cut([result('a', 'runner_on_failed')]));
+    const hosts = async (more: object = {}) => hostsOf({ jobId, ...more });
+    expect((await hosts()).items).toMatchObject([
+      { host: 'a', ok: 1, failures: 1 },
+      { host: 'b', ok: 1, changed: 1 },
+    ]);
+    await pod.send(
+      pod.cut([
+        {
+          event: 'playbook_on_stats',
+          event_data: { ok: { a: 7, b: 1 }, rescued: { a: 1 }, processed: { c: 1 } },
+        },
+      ]),
+    );
+    expect((await hosts()).items).toMatchObject([
+      { host: 'a', ok: 7, failures: 0, rescued: 1 },
+      { host: 'b', ok: 1, changed: 0 },
+      { host: 'c', ok: 0 },
+    ]);
+    expect(await hosts({ first: 1, after: 'a' })).toMatchObject({
+      items: [{ host: 'b' }],
+      hasNextPage: true,
+      totalCount: 3,
+    });
+  });
+
+  it('gives bounded pages of large events, and goes on where it stopped', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    const large = Array.from({ length: 12 }, () => ({ stdout: 'x'.repeat(90_000) }));
+    await pod.send(pod.cut(large));
+    const counters: number[] = [];
+    for (let after = 0; after < 12;) {
+      const page = await events({ jobId, after });
+      expect(JSON.stringify(page).length).toBeLessThan(900_000);
+      counters.push(...page.events.map(({ counter }) => counter));
+      after = page.lastCounter;
+    }
+    expect(counters).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+    let text = '';
+    for (let startLine = 0; startLine < 12;) {
+      const page = await output({ jobId, startLine });
+      text += page.text;
+      startLine = page.endLine;
+    }
+    expect(text).toBe(`${'x'.repeat(90_000)}\n`.repeat(12));
+  });
+  it('tells what a rare event is even when it is far away, page by page', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    for (let batch = 0; batch < 25; batch++) await pod.send(pod.cut(prints(2)));
+    await pod.send(pod.cut([{ event: 'runner_on_start', event_data: { host: 'a' } }]));
+    const filter = { events: ['runner_on_start'] };
+    const first = await events({ jobId, filter });
+    expect(first).toMatchObject({ events: [], lastCounter: 40, committedCounter: 51 });
+    const second = await events({ jobId, filter, after: 40 });
+    expect(second).toMatchObject({ events: [{ counter: 51 }], lastCounter: 51 });
+  });
+  it('hints at each commit with the newest counter', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    await pod.send(pod.cut(prints(5)));
+    await pod.call('finish', finishOf(pod));
+    await ingest.stop();
+    expect(hints.filter((hint) => hint.jobId === jobId).at(-1)).toEqual({
+      jobId,
+      committedCounter: 5,
+      sealed: true,
+    });
+  });
+});
