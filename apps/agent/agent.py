@@ -771,7 +771,7 @@ class Recorder:
         self._partial = b''
         self.started = False
         self.stats = None
-        self.errors = []
+        self._early = []
 
     def event(self, name, body, lines):
         """`body`: the event's JSON object as bytes, without counter and lines."""
@@ -789,6 +789,24 @@ class Recorder:
             body = json.dumps(event).encode('ascii')
         self._outbox.add(body[1:], lines)
 
+    def early_error(self, root):
+        """The sentence with which ansible-playbook refused before it began, and where; None if there is none."""
+        for number, line in enumerate(self._early):
+            match = self.ERROR.match(line)
+            if not match:
+                continue
+            message, after = match.group(1).strip(), '\n'.join(self._early[number + 1:number + 20])
+            detail = re.search(r'^Syntax Error while loading YAML\.\n\s*(.+)', after, re.M)  # ansible-core before 2.19
+            if message.endswith(':') and detail:
+                message = 'Syntax error while loading YAML: ' + detail.group(1)
+            place = (re.search(r'^Origin: (.+?):(\d+):(\d+)', after, re.M)
+                     or re.search(r"error appears to be in '(.+?)': line (\d+), column (\d+)", after))
+            if place:
+                name = place.group(1)[len(root) + 1:] if place.group(1).startswith(root + '/') else place.group(1)
+                message = '%s (%s, line %s, column %s)' % (message.rstrip('.'), name, place.group(2), place.group(3))
+            return message[:1000].rstrip('.')
+        return None
+
     def text(self, data, flush=False):
         """Plain output: every complete line is a `verbose` event, as with ansible-runner."""
         *lines, self._partial = (self._partial + data).split(b'\n')
@@ -801,9 +819,8 @@ class Recorder:
     def _verbose(self, line, count):
         text = line.decode('utf-8', 'replace').rstrip('\r')
         plain = re.sub('\x1b\\[[0-9;]*m', '', text)
-        match = self.ERROR.match(plain)
-        if match and not self.started:
-            self.errors.append(self._masker.text(match.group(1).strip()))
+        if not self.started and len(self._early) < 200:
+            self._early.append(self._masker.text(plain))
         now = datetime.datetime.now(datetime.timezone.utc)
         created = (now if self._aware else now.replace(tzinfo=None)).isoformat()
         event = {'event': 'verbose', 'uuid': str(uuid.uuid4()), 'stdout': text, 'created': created}
@@ -1357,7 +1374,7 @@ def out_of_memory():
     return False
 
 
-def verdict(code, stopper, recorder, payload, canceled=False):
+def verdict(code, stopper, recorder, payload, root='/runner/project', canceled=False):
     """Status and reason from what happened. Raises nothing; unknown is never success."""
     if stopper.why == 'canceled' or (stopper.why == 'told_to_stop' and canceled):
         return 'canceled', {'code': 'canceled', 'message': 'The job was canceled while the playbook ran.'}
@@ -1378,9 +1395,9 @@ def verdict(code, stopper, recorder, payload, canceled=False):
         parts += ['%d of %d hosts could not be reached: %s' % (len(dark), total, some(dark))] if dark else []
         if parts:
             return 'failed', {'code': 'hosts_failed' if failed else 'hosts_unreachable', 'message': '; '.join(parts) + '.'}
-    if recorder.errors:
-        message = recorder.errors[0]
-        return 'failed', {'code': 'playbook_unreadable', 'message': 'ansible-playbook could not run the playbook: %s' % message[:1000]}
+    early = recorder.early_error(root)
+    if early:
+        return 'failed', {'code': 'playbook_unreadable', 'message': 'ansible-playbook could not run the playbook: %s.' % early}
     return 'failed', {'code': 'playbook_failed', 'message': 'ansible-playbook ended with exit code %d; its last lines say why.' % code}
 
 
@@ -1449,7 +1466,7 @@ class Agent:
             code = run(preparation, self.recorder, self.outbox, self.control, stopper)
             if self.control.dead:
                 raise self.control.dead
-            status, reason = verdict(code, stopper, self.recorder, self.payload, self.control.canceled)
+            status, reason = verdict(code, stopper, self.recorder, self.payload, space.project, self.control.canceled)
             return status, code, reason
         finally:
             if preparation:

@@ -153,9 +153,21 @@ class ARecorder(unittest.TestCase):
         self.assertEqual([(event['event'], event['stdout'], lines) for event, lines in self.outlet.events],
                          [('verbose', 'one', 1), ('verbose', 'two', 1), ('verbose', '', 1), ('verbose', 'three', 0)])
 
+    def early(self, text):
+        recorder = agent.Recorder(Outlet(), agent.Masker(['hunter22']), True)
+        recorder.text(text.encode(), flush=True)
+        return recorder.early_error('/p')
+
     def test_keeps_the_sentence_of_an_early_error(self):
-        self.recorder.text(b'\x1b[0;31mERROR! no hunter22 here\x1b[0m\n\x1b[0;31m[ERROR]: second\x1b[0m\n')
-        self.assertEqual(self.recorder.errors, ['no $encrypted$ here', 'second'])
+        self.assertEqual(self.early('\x1b[0;31mERROR! no hunter22 here\x1b[0m\n[ERROR]: second\n'), 'no $encrypted$ here')
+        self.assertIsNone(self.early('[WARNING]: nothing\n'))
+
+    def test_says_where_an_early_error_is(self):
+        new = '[ERROR]: YAML parsing failed: no node.\nOrigin: /p/site.yml:3:1\n\n'
+        self.assertEqual(self.early(new), 'YAML parsing failed: no node (site.yml, line 3, column 1)')
+        old = ("ERROR! We were unable to read either as JSON nor YAML, these are the errors we got from each:\nJSON: Expecting value\n\n"
+               "Syntax Error while loading YAML.\n  no node\n\nThe error appears to be in '/p/a/b.yml': line 3, column 1, but may\n")
+        self.assertEqual(self.early(old), 'Syntax error while loading YAML: no node (a/b.yml, line 3, column 1)')
 
     def test_remembers_the_artifacts(self):
         self.recorder.event('playbook_on_stats', b'{"event": "playbook_on_stats", "event_data": {"artifact_data": {"a": "hunter22"}}}', 1)
@@ -201,9 +213,10 @@ class Reasons(unittest.TestCase):
     class Calm:
         why = None
 
-    def verdict(self, code, stats=None, errors=(), why=None):
+    def verdict(self, code, stats=None, text=b'', why=None):
         recorder = agent.Recorder(Outlet(), agent.Masker([]), True)
-        recorder.stats, recorder.errors = stats, list(errors)
+        recorder.stats = stats
+        recorder.text(text)
         stopper = self.Calm()
         stopper.why = why
         status, reason = agent.verdict(code, stopper, recorder, {'timeoutSeconds': 7})
@@ -213,7 +226,7 @@ class Reasons(unittest.TestCase):
         stats = {'processed': {'a': 1, 'b': 1, 'c': 1}, 'failures': {'b': 1}, 'dark': {'c': 1}}
         self.assertEqual(self.verdict(0), ('successful', None, None))
         self.assertEqual(self.verdict(2, stats)[2], '1 of 3 hosts failed: b; 1 of 3 hosts could not be reached: c.')
-        self.assertEqual(self.verdict(4, errors=['broken'])[:2], ('failed', 'playbook_unreadable'))
+        self.assertEqual(self.verdict(4, text=b'ERROR! broken\n')[:2], ('failed', 'playbook_unreadable'))
         self.assertEqual(self.verdict(250)[:2], ('failed', 'playbook_failed'))
         self.assertEqual(self.verdict(-9)[0], 'error')
         self.assertEqual(self.verdict(-15, why='canceled')[0], 'canceled')

@@ -27,7 +27,7 @@ describe('the pure parts of the agent', () => {
   });
 });
 
-describe.skipIf(!eeImage)('a job in a pod', () => {
+describe.skipIf(!eeImage)('a job in a pod', { timeout: 180_000 }, () => {
   it('tells what it is, and ends successful with the artifacts of the play', async () => {
     const { ingest, ended } = await runJob({
       files: play(
@@ -157,7 +157,7 @@ const makeKey = (passphrase: string): { privateKey: string; certificate: string 
   return { privateKey, certificate };
 };
 
-describe.skipIf(!eeImage)('credentials of a job', () => {
+describe.skipIf(!eeImage)('credentials of a job', { timeout: 180_000 }, () => {
   const secret = 'S3cret "with" ünïcode/+?';
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const forms = [
@@ -260,7 +260,7 @@ describe.skipIf(!eeImage)('credentials of a job', () => {
   });
 });
 
-describe.skipIf(!eeImage)('a pod whose ingest is in trouble', () => {
+describe.skipIf(!eeImage)('a pod whose ingest is in trouble', { timeout: 180_000 }, () => {
   it('loses and repeats no event when answers are lost and calls fail', async () => {
     const { ingest, ended } = await runJob({
       files: debugLoop(60),
@@ -317,7 +317,7 @@ describe.skipIf(!eeImage)('a pod whose ingest is in trouble', () => {
   });
 });
 
-describe.skipIf(!eeImage)('a job that is canceled', () => {
+describe.skipIf(!eeImage)('a job that is canceled', { timeout: 180_000 }, () => {
   it('ends the playbook and still sends all', async () => {
     const { ingest, ended } = await runJob({
       files: play('- debug: {msg: before}\n- command: sleep 60\n- debug: {msg: after}'),

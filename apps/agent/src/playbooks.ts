@@ -1,11 +1,16 @@
-/** Playbooks on which the agent's events are compared with ansible-runner's. Each brings out events of other kinds. */
+/**
+ * Playbooks on which the agent's events are compared with ansible-runner's. Each brings out events of other kinds.
+ * On one host: with more, the results of a task race each other and the start of the next host in Ansible itself.
+ */
 export const playbooks: Record<string, { files: Record<string, string>; arguments?: string[] }> = {
   'facts, loops and changes': {
+    arguments: ['--limit', 'alpha'],
     files: {
       'site.yml': `
 - name: First
   hosts: all
   gather_facts: true
+  gather_subset: [min]
   tasks:
     - name: Loop
       debug: {msg: "item {{ item }}"}
@@ -55,7 +60,7 @@ export const playbooks: Record<string, { files: Record<string, string>; argument
     },
   },
   'a role, a template and -vv': {
-    arguments: ['-vv', '--diff'],
+    arguments: ['-vv', '--diff', '--limit', 'alpha'],
     files: {
       'site.yml':
         '- hosts: all\n  gather_facts: false\n  serial: 2\n  roles: [greet]\n  tasks:\n    - import_tasks: more.yml\n      tags: [x]\n',
@@ -67,6 +72,7 @@ export const playbooks: Record<string, { files: Record<string, string>; argument
     },
   },
   'warnings and a failure': {
+    arguments: ['--limit', 'alpha'],
     files: {
       'site.yml':
         '- hosts: all:nowhere\n  gather_facts: false\n  strategy: linear\n  tasks:\n    - name: Warn\n      debug: {msg: "{{ 1 }}"}\n      when: "{{ true }}"\n    - name: Break\n      command: /no/such/command\n    - debug: {msg: unreached}\n',
@@ -75,10 +81,10 @@ export const playbooks: Record<string, { files: Record<string, string>; argument
   },
   'a syntax error': {
     files: {
-      'site.yml': '- hosts: all\n  tasks:\n    - nonsense_module_xyz: {a: 1}\n      bad_keyword: 1\n',
+      'site.yml': '- hosts: alpha\n  tasks:\n    - nonsense_module_xyz: {a: 1}\n      bad_keyword: 1\n',
     },
   },
-  'broken YAML': { files: { 'site.yml': '- hosts: all\n  tasks: [\n' } },
+  'broken YAML': { files: { 'site.yml': '- hosts: alpha\n  tasks: [\n' } },
   'no colours': {
     files: {
       'site.yml': '- hosts: alpha\n  gather_facts: false\n  tasks: [{debug: {msg: plain}}]\n',
