@@ -1,5 +1,16 @@
 import { Module, type Type } from '@nestjs/common';
-import { CreateOrganization, CreateUser, GetKeys, GrantRole, IssueToken, ListOrganizations, ListUsers, RevokeRole, RevokeToken, VerifyToken } from '@gantry/contracts/identity';
+import {
+  CreateOrganization,
+  CreateUser,
+  GetKeys,
+  GrantRole,
+  IssueToken,
+  ListOrganizations,
+  ListUsers,
+  RevokeRole,
+  RevokeToken,
+  VerifyToken,
+} from '@gantry/contracts/identity';
 import { systemContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
@@ -27,13 +38,21 @@ export const identityModule = (config: IdentityConfig): Type => {
 
 const bind = async (kit: ServiceKit, config: IdentityConfig): Promise<IdentityDeps> => {
   const log = kit.log!;
-  const deps: IdentityDeps = { pool: kit.pool, log, signer: await openSigner(config.signingKeyFile), cache: createTokenCache() };
-  for (const projection of [organizationProjection, userProjection, tokenProjection]) kit.project(projection(log.schema));
+  const deps: IdentityDeps = {
+    pool: kit.pool,
+    log,
+    signer: await openSigner(config.signingKeyFile),
+    cache: createTokenCache(),
+  };
+  for (const projection of [organizationProjection, userProjection, tokenProjection])
+    kit.project(projection(log.schema));
 
   kit.handle(VerifyToken, (input) => verifyToken(deps, input));
   kit.handle(GetKeys, async () => ({ keys: deps.signer.keys }));
   kit.handle(CreateOrganization, (input, context) => createOrganization(deps, input, context));
-  kit.handle(ListOrganizations, (input, { principal }) => listOrganizations(kit.pool, log.schema, input, principal!));
+  kit.handle(ListOrganizations, (input, { principal }) =>
+    listOrganizations(kit.pool, log.schema, input, principal!),
+  );
   kit.handle(CreateUser, (input, context) => createUser(deps, input, context));
   kit.handle(ListUsers, (input, { principal }) => listUsers(kit.pool, log.schema, input, principal!));
   kit.handle(GrantRole, (input, context) => changeRole('grant', deps, input, context));
@@ -43,7 +62,8 @@ const bind = async (kit: ServiceKit, config: IdentityConfig): Promise<IdentityDe
 
   kit.onStart(async () => {
     const outcome = await firstStart(deps, config, systemContext(kit).meta());
-    if (outcome !== 'nothing') kit.logger.info({ outcome, file: config.adminTokenFile }, "the administrator's token was written");
+    if (outcome !== 'nothing')
+      kit.logger.info({ outcome, file: config.adminTokenFile }, "the administrator's token was written");
   });
   const noteUses = (): Promise<void> => recordUses(kit.pool, log.schema, deps.cache.takeUses());
   kit.every('token-use', 15_000, noteUses);

@@ -30,10 +30,14 @@ export const firstStart = (
 ): Promise<Outcome> =>
   withTransaction(pool, async (sql): Promise<Outcome> => {
     await sql.query(`select pg_advisory_xact_lock(hashtextextended('gantry-identity-first-start', 0))`);
-    const { rows: users } = await sql.query<{ id: string; name: string }>(`select id::text as id, name from ${log.schema}.name_claim where scope = 'user'`);
+    const { rows: users } = await sql.query<{ id: string; name: string }>(
+      `select id::text as id, name from ${log.schema}.name_claim where scope = 'user'`,
+    );
     if (users.length === 0) {
       await createDefaults(sql, log, meta);
-      const { rows } = await sql.query<{ id: string }>(`select id::text as id from ${log.schema}.name_claim where scope = 'user'`);
+      const { rows } = await sql.query<{ id: string }>(
+        `select id::text as id from ${log.schema}.name_claim where scope = 'user'`,
+      );
       await issue(sql, log, rows[0]!.id, adminTokenFile, meta);
       return 'created';
     }
@@ -49,17 +53,42 @@ export const firstStart = (
 
 const createDefaults = async (sql: Sql, log: IdentityDeps['log'], meta: Meta): Promise<void> => {
   const [organizationId, userId] = [newId(), newId()];
-  const organization = decideOrganization(null, { kind: 'create', organizationId, name: 'Default', description: '' });
+  const organization = decideOrganization(null, {
+    kind: 'create',
+    organizationId,
+    name: 'Default',
+    description: '',
+  });
   await claimName(sql, log.schema, 'organization', 'Default', organizationId);
   await log.appendIn(sql, `organization-${organizationId}`, 0, eventNumbering()(organization), meta);
-  const user = decideUser(null, { kind: 'create', userId, username: USERNAME, email: null, superuser: true, auditor: false });
+  const user = decideUser(null, {
+    kind: 'create',
+    userId,
+    username: USERNAME,
+    email: null,
+    superuser: true,
+    auditor: false,
+  });
   await claimName(sql, log.schema, 'user', USERNAME, userId);
   await log.appendIn(sql, `user-${userId}`, 0, eventNumbering()(user), meta);
 };
 
-const issue = async (sql: Sql, log: IdentityDeps['log'], userId: string, file: string, meta: Meta): Promise<void> => {
+const issue = async (
+  sql: Sql,
+  log: IdentityDeps['log'],
+  userId: string,
+  file: string,
+  meta: Meta,
+): Promise<void> => {
   const [tokenId, token] = [newId(), newToken()];
-  const events = decideToken(initial, { kind: 'issue', tokenId, userId, description: DESCRIPTION, sha256: tokenHash(token), expiresAt: null });
+  const events = decideToken(initial, {
+    kind: 'issue',
+    tokenId,
+    userId,
+    description: DESCRIPTION,
+    sha256: tokenHash(token),
+    expiresAt: null,
+  });
   await log.appendIn(sql, `token-${tokenId}`, 0, eventNumbering()(events), meta);
   await replacePrivate(file, `${token}\n`);
 };
@@ -72,7 +101,13 @@ const revokeOld = async (sql: Sql, log: IdentityDeps['log'], userId: string, met
   );
   const { TokenIssued, TokenRevoked } = identityEvents;
   for (const { stream } of rows) {
-    const { state, version } = await loadAggregate({ log, stream, initial, evolve, catalogue: { TokenIssued, TokenRevoked } });
+    const { state, version } = await loadAggregate({
+      log,
+      stream,
+      initial,
+      evolve,
+      catalogue: { TokenIssued, TokenRevoked },
+    });
     const events = decideToken(state, { kind: 'revoke', tokenId: stream.slice('token-'.length) });
     if (events.length > 0) await log.appendIn(sql, stream, version, eventNumbering()(events), meta);
   }

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Principal } from '@gantry/contracts/access';
 import {
-  CreateOrganization, CreateUser, GrantRole, IssueToken, ListOrganizations, ListUsers, RevokeRole, RevokeToken, VerifyToken,
+  CreateOrganization,
+  CreateUser,
+  GrantRole,
+  IssueToken,
+  ListOrganizations,
+  ListUsers,
+  RevokeRole,
+  RevokeToken,
+  VerifyToken,
 } from '@gantry/contracts/identity';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
@@ -23,10 +31,16 @@ let service: RunningService;
 let gateway: TestCaller;
 
 beforeAll(async () => {
-  [database, nats, home] = await Promise.all([freshDatabase(), startNats(), mkdtemp(join(tmpdir(), 'gantry-identity-'))]);
+  [database, nats, home] = await Promise.all([
+    freshDatabase(),
+    startNats(),
+    mkdtemp(join(tmpdir(), 'gantry-identity-')),
+  ]);
   const migrationsDir = fileURLToPath(new URL('../migrations/', import.meta.url));
   const urls = await provision({
-    adminUrl: database.adminUrl, database: database.name, rolePrefix: database.rolePrefix,
+    adminUrl: database.adminUrl,
+    database: database.name,
+    rolePrefix: database.rolePrefix,
     services: [{ name: 'identity', password: 'test-identity', migrationsDir }],
   });
   config = {
@@ -56,7 +70,11 @@ let users = 0;
 const newUser = async (rights: { superuser?: boolean } = {}) => {
   const { assertion } = await admin();
   const { id } = await gateway.call(CreateUser, { username: `user${++users}`, ...rights }, { assertion });
-  const { token, id: tokenId } = await gateway.call(IssueToken, { userId: id, description: 'test' }, { assertion });
+  const { token, id: tokenId } = await gateway.call(
+    IssueToken,
+    { userId: id, description: 'test' },
+    { assertion },
+  );
   return { id, token, tokenId, again: () => login(token) };
 };
 
@@ -78,7 +96,9 @@ describe('the first start', () => {
   });
 
   it('keeps the token out of the log', async () => {
-    const { rows } = await service.kit.pool.query(`select data::text || meta::text as text from identity.event_log`);
+    const { rows } = await service.kit.pool.query(
+      `select data::text || meta::text as text from identity.event_log`,
+    );
     const token = await adminToken();
     expect(rows.filter(({ text }) => (text as string).includes(token.slice(7)))).toEqual([]);
   });
@@ -122,7 +142,9 @@ describe('a token', () => {
   it('of somebody else cannot be revoked, nor seen to be there', async () => {
     const [owner, other] = [await newUser(), await newUser()];
     const { assertion } = await other.again();
-    await expect(gateway.call(RevokeToken, { id: owner.tokenId }, { assertion })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(gateway.call(RevokeToken, { id: owner.tokenId }, { assertion })).rejects.toMatchObject({
+      code: 'not_found',
+    });
     await owner.again();
   });
 
@@ -131,7 +153,10 @@ describe('a token', () => {
     const { id, token } = await gateway.call(IssueToken, { expiresInSeconds: 3_600 }, { assertion });
     expect((await login(token)).tokenExpiresAt).not.toBeNull();
     const expired = await gateway.call(IssueToken, { expiresInSeconds: 3_600 }, { assertion });
-    await service.kit.pool.query(`update identity.token set expires_at = now() - interval '1 second' where id = $1`, [expired.id]);
+    await service.kit.pool.query(
+      `update identity.token set expires_at = now() - interval '1 second' where id = $1`,
+      [expired.id],
+    );
     await expect(login(expired.token)).rejects.toThrow('has expired');
     await gateway.call(RevokeToken, { id }, { assertion });
   });
@@ -140,22 +165,30 @@ describe('a token', () => {
     const [user, other] = [await newUser(), await newUser()];
     const { assertion } = await user.again();
     await gateway.call(IssueToken, {}, { assertion });
-    await expect(gateway.call(IssueToken, { userId: other.id }, { assertion })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(gateway.call(IssueToken, { userId: other.id }, { assertion })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
   });
 });
 
 describe('a plain user', () => {
   it('creates neither organizations nor users', async () => {
     const { assertion } = await (await newUser()).again();
-    await expect(gateway.call(CreateOrganization, { name: 'Mine' }, { assertion })).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(gateway.call(CreateUser, { username: 'friend', superuser: true }, { assertion })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(gateway.call(CreateOrganization, { name: 'Mine' }, { assertion })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(
+      gateway.call(CreateUser, { username: 'friend', superuser: true }, { assertion }),
+    ).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('sees only organizations they belong to, and themselves', async () => {
     const user = await newUser();
     const { assertion } = await user.again();
     expect((await gateway.call(ListOrganizations, {}, { assertion })).totalCount).toBe(0);
-    expect((await gateway.call(ListUsers, {}, { assertion })).items.map(({ node }) => node.id)).toEqual([user.id]);
+    expect((await gateway.call(ListUsers, {}, { assertion })).items.map(({ node }) => node.id)).toEqual([
+      user.id,
+    ]);
   });
 });
 
@@ -174,26 +207,44 @@ describe('the administrator of an organization', () => {
     expect((await user.again()).principal.organizations).toEqual({ [own.id]: ['execute'] });
     await gateway.call(RevokeRole, grant, { assertion: bossAssertion });
     expect((await user.again()).principal.organizations).toEqual({});
-    await expect(gateway.call(GrantRole, { ...grant, organizationId: other.id }, { assertion: bossAssertion })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(
+      gateway.call(GrantRole, { ...grant, organizationId: other.id }, { assertion: bossAssertion }),
+    ).rejects.toMatchObject({ code: 'forbidden' });
   });
 });
 
 describe('a creating command', () => {
   it('given twice with one key creates once', async () => {
     const { assertion } = await admin();
-    const first = await gateway.call(CreateOrganization, { name: 'Once', idempotencyKey: 'k1' }, { assertion });
-    const second = await gateway.call(CreateOrganization, { name: 'Once', idempotencyKey: 'k1' }, { assertion });
+    const first = await gateway.call(
+      CreateOrganization,
+      { name: 'Once', idempotencyKey: 'k1' },
+      { assertion },
+    );
+    const second = await gateway.call(
+      CreateOrganization,
+      { name: 'Once', idempotencyKey: 'k1' },
+      { assertion },
+    );
     expect(second).toEqual({ id: first.id, created: false });
   });
 
   it('refuses a name that is taken', async () => {
     const { assertion } = await admin();
-    await expect(gateway.call(CreateOrganization, { name: 'default' }, { assertion })).rejects.toMatchObject({ code: 'conflict' });
-    await expect(gateway.call(CreateUser, { username: 'Admin' }, { assertion })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(gateway.call(CreateOrganization, { name: 'default' }, { assertion })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    await expect(gateway.call(CreateUser, { username: 'Admin' }, { assertion })).rejects.toMatchObject({
+      code: 'conflict',
+    });
   });
 
   it('needs to know who is asking', async () => {
-    await expect(gateway.call(CreateOrganization, { name: 'Nobody' })).rejects.toMatchObject({ code: 'unauthenticated' });
-    await expect(gateway.call(CreateOrganization, { name: 'Nobody' }, { assertion: 'a.b.c' })).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(gateway.call(CreateOrganization, { name: 'Nobody' })).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+    await expect(
+      gateway.call(CreateOrganization, { name: 'Nobody' }, { assertion: 'a.b.c' }),
+    ).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });

@@ -8,5 +8,8 @@ const specs = new Map(Object.values(identityEvents).map((spec) => [spec.type as 
 /** Gives events ids, the same ones when the decider is asked again after a lost race. One call per command. */
 export const eventNumbering = (): ((events: readonly { type: string; data: unknown }[]) => NewEvent[]) => {
   const ids: string[] = [];
-  return (events) => events.map(({ type, data }, index) => makeEvent(specs.get(type)!, (ids[index] ??= newId()), data as never));
+  return (events) =>
+    events.map(({ type, data }, index) =>
+      makeEvent(specs.get(type)!, (ids[index] ??= newId()), data as never),
+    );
 };

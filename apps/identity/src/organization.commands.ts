@@ -17,11 +17,16 @@ export const createOrganization = async (
 ): Promise<OutputOf<typeof CreateOrganization>> => {
   const principal = context.principal!;
   if (!principal.superuser) {
-    throw new PlatformError('forbidden', `${principal.username} may not create organizations: only system administrators may.`);
+    throw new PlatformError(
+      'forbidden',
+      `${principal.username} may not create organizations: only system administrators may.`,
+    );
   }
   const { name, description, idempotencyKey: key } = input;
   return once({ pool, log }, { scope: `organization.create:${principal.userId}`, key }, async (sql, id) => {
-    const events = eventNumbering()(decide(initial, { kind: 'create', organizationId: id, name, description }));
+    const events = eventNumbering()(
+      decide(initial, { kind: 'create', organizationId: id, name, description }),
+    );
     await claimName(sql, log.schema, 'organization', name, id);
     await log.appendIn(sql, `organization-${id}`, 0, events, context.meta());
   });

@@ -18,27 +18,51 @@ export const organizationProjection = (schema: string): ProjectionDefinition => 
     const event = parseEvent({ OrganizationCreated }, stored);
     if (!event) return;
     const { organizationId, name, description } = event.data;
-    await sql.query(`insert into ${schema}.organization (id, name, description, created_at) values ($1, $2, $3, $4)`, [
-      organizationId, name, description, stored.at,
-    ]);
+    await sql.query(
+      `insert into ${schema}.organization (id, name, description, created_at) values ($1, $2, $3, $4)`,
+      [organizationId, name, description, stored.at],
+    );
   },
 });
 
 /** One organization, null when there is none. */
-export const findOrganization = async (sql: Sql, schema: string, id: string): Promise<{ id: string; name: string } | null> => {
-  const { rows } = await sql.query<{ id: string; name: string }>(`select id::text as id, name from ${schema}.organization where id = $1`, [id]);
+export const findOrganization = async (
+  sql: Sql,
+  schema: string,
+  id: string,
+): Promise<{ id: string; name: string } | null> => {
+  const { rows } = await sql.query<{ id: string; name: string }>(
+    `select id::text as id, name from ${schema}.organization where id = $1`,
+    [id],
+  );
   return rows[0] ?? null;
 };
 
 /** Those in which the principal has a role; all for superusers and auditors. */
-export const listOrganizations = (sql: Sql, schema: string, input: ReceivedBy<typeof ListOrganizations>, principal: Principal): Promise<PageOf<Organization>> => {
+export const listOrganizations = (
+  sql: Sql,
+  schema: string,
+  input: ReceivedBy<typeof ListOrganizations>,
+  principal: Principal,
+): Promise<PageOf<Organization>> => {
   const [where, params]: [string[], unknown[]] = [[], []];
-  const add = (condition: string, value: unknown): void => void where.push(condition.replace('?', `$${params.push(value)}`));
-  if (!principal.superuser && !principal.auditor) add('id = any(?::uuid[])', Object.keys(principal.organizations));
+  const add = (condition: string, value: unknown): void =>
+    void where.push(condition.replace('?', `$${params.push(value)}`));
+  if (!principal.superuser && !principal.auditor)
+    add('id = any(?::uuid[])', Object.keys(principal.organizations));
   if (input.ids) add('id = any(?::uuid[])', input.ids);
   if (input.name) add('name = ?', input.name);
   return readPage(sql, {
-    from: `${schema}.organization`, where, params, keys: byCreation, request: input,
-    node: (row) => ({ id: row.id, name: row.name, description: row.description, createdAt: row.created_at.toISOString() }),
+    from: `${schema}.organization`,
+    where,
+    params,
+    keys: byCreation,
+    request: input,
+    node: (row) => ({
+      id: row.id,
+      name: row.name,
+      description: row.description,
+      createdAt: row.created_at.toISOString(),
+    }),
   });
 };

@@ -1,7 +1,12 @@
 /** Commands on tokens. */
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
-import { identityEvents, type IssueToken, type RevokeToken, type VerifyToken } from '@gantry/contracts/identity';
+import {
+  identityEvents,
+  type IssueToken,
+  type RevokeToken,
+  type VerifyToken,
+} from '@gantry/contracts/identity';
 import { decideAndAppend, loadAggregate } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { looksLikeToken, newToken, tokenHash } from './adapters/token-text.js';
@@ -26,12 +31,23 @@ export const issueToken = async (
   const principal = context.principal!;
   const userId = input.userId ?? principal.userId;
   if (userId !== principal.userId && !principal.superuser) {
-    throw new PlatformError('forbidden', `${principal.username} may issue tokens for nobody else: only system administrators may.`);
+    throw new PlatformError(
+      'forbidden',
+      `${principal.username} may issue tokens for nobody else: only system administrators may.`,
+    );
   }
-  if (!(await userExists(pool, log.schema, userId))) throw new PlatformError('not_found', `There is no user ${userId}.`);
+  if (!(await userExists(pool, log.schema, userId)))
+    throw new PlatformError('not_found', `There is no user ${userId}.`);
   const [id, token] = [newId(), newToken()];
   const expiresAt = input.expiresInSeconds ? expiry(input.expiresInSeconds) : null;
-  const command = { kind: 'issue', tokenId: id, userId, description: input.description, sha256: tokenHash(token), expiresAt } as const;
+  const command = {
+    kind: 'issue',
+    tokenId: id,
+    userId,
+    description: input.description,
+    sha256: tokenHash(token),
+    expiresAt,
+  } as const;
   await log.append(`token-${id}`, 0, eventNumbering()(decide(initial, command)), context.meta());
   return { id, token };
 };
@@ -46,9 +62,14 @@ export const revokeToken = async (
   const aggregate = { log, stream: `token-${id}`, initial, evolve, catalogue };
   const { state } = await loadAggregate(aggregate);
   // Somebody else's token is answered as one that is not there.
-  if (!state || (state.userId !== principal.userId && !principal.superuser)) throw new PlatformError('not_found', `There is no token ${id}.`);
+  if (!state || (state.userId !== principal.userId && !principal.superuser))
+    throw new PlatformError('not_found', `There is no token ${id}.`);
   const number = eventNumbering();
-  await decideAndAppend({ ...aggregate, decide: (now) => number(decide(now, { kind: 'revoke', tokenId: id })), meta: context.meta() });
+  await decideAndAppend({
+    ...aggregate,
+    decide: (now) => number(decide(now, { kind: 'revoke', tokenId: id })),
+    meta: context.meta(),
+  });
   cache.bury(id);
   return {};
 };
@@ -63,7 +84,9 @@ export const verifyToken = async (
   const found = await cache.get(sha256, async () => {
     const row = await findToken(pool, log.schema, sha256);
     if (!row) return null;
-    const assertionExpiresAt = new Date(Math.min(Date.now() + ASSERTION_MILLISECONDS, row.expiresAt?.getTime() ?? Infinity));
+    const assertionExpiresAt = new Date(
+      Math.min(Date.now() + ASSERTION_MILLISECONDS, row.expiresAt?.getTime() ?? Infinity),
+    );
     return { ...row, assertion: await signer.sign(row.principal, assertionExpiresAt), assertionExpiresAt };
   });
   if (!found) throw refused('is not known here');
@@ -81,10 +104,16 @@ export const verifyToken = async (
 const expiry = (seconds: number): string => {
   const time = new Date(Date.now() + seconds * 1_000);
   if (Number.isNaN(time.getTime()) || time.getUTCFullYear() > 9_999) {
-    throw new PlatformError('invalid', 'expiresInSeconds: the token would outlive the calendar; leave it out for one that does not expire.');
+    throw new PlatformError(
+      'invalid',
+      'expiresInSeconds: the token would outlive the calendar; leave it out for one that does not expire.',
+    );
   }
   return time.toISOString();
 };
 
 const refused = (why: string): PlatformError =>
-  new PlatformError('unauthenticated', `This token ${why}. Log in with a valid one; \`gantry token\` prints the one of this installation.`);
+  new PlatformError(
+    'unauthenticated',
+    `This token ${why}. Log in with a valid one; \`gantry token\` prints the one of this installation.`,
+  );

@@ -23,7 +23,10 @@ export const tokenProjection = (schema: string): ProjectionDefinition => ({
         [tokenId, userId, description, sha256, expiresAt, stored.at],
       );
     } else {
-      await sql.query(`update ${schema}.token set revoked_at = $2 where id = $1`, [event.data.tokenId, stored.at]);
+      await sql.query(`update ${schema}.token set revoked_at = $2 where id = $1`, [
+        event.data.tokenId,
+        stored.at,
+      ]);
     }
   },
 });
@@ -57,7 +60,8 @@ export const findToken = async (
   const row = rows[0];
   if (!row) return null;
   const organizations: Principal['organizations'] = {};
-  for (const { organization_id: organization, role } of row.roles) (organizations[organization] ??= []).push(role);
+  for (const { organization_id: organization, role } of row.roles)
+    (organizations[organization] ??= []).push(role);
   const { username, superuser, auditor } = row;
   return {
     principal: { userId: row.user_id, username, superuser, auditor, organizations, tokenId: row.token_id },
@@ -67,7 +71,11 @@ export const findToken = async (
 };
 
 /** Writes down when tokens were last used. */
-export const recordUses = async (sql: Sql, schema: string, uses: ReadonlyMap<string, Date>): Promise<void> => {
+export const recordUses = async (
+  sql: Sql,
+  schema: string,
+  uses: ReadonlyMap<string, Date>,
+): Promise<void> => {
   if (uses.size === 0) return;
   await sql.query(
     `insert into ${schema}.token_use (token_id, last_used_at) select * from unnest($1::uuid[], $2::timestamptz[])

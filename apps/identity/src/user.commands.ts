@@ -23,11 +23,16 @@ export const createUser = async (
 ): Promise<OutputOf<typeof CreateUser>> => {
   const principal = context.principal!;
   if (!principal.superuser) {
-    throw new PlatformError('forbidden', `${principal.username} may not create users: only system administrators may.`);
+    throw new PlatformError(
+      'forbidden',
+      `${principal.username} may not create users: only system administrators may.`,
+    );
   }
   const { username, email = null, superuser, auditor, idempotencyKey: key } = input;
   return once({ pool, log }, { scope: `user.create:${principal.userId}`, key }, async (sql, id) => {
-    const events = eventNumbering()(decide(initial, { kind: 'create', userId: id, username, email, superuser, auditor }));
+    const events = eventNumbering()(
+      decide(initial, { kind: 'create', userId: id, username, email, superuser, auditor }),
+    );
     await claimName(sql, log.schema, 'user', username, id);
     await log.appendIn(sql, `user-${id}`, 0, events, context.meta());
   });
@@ -42,7 +47,8 @@ export const changeRole = async (
 ): Promise<Record<string, never>> => {
   const organization = await findOrganization(pool, log.schema, input.organizationId);
   mayAdminister(context.principal!, input.organizationId, organization?.name);
-  if (!organization) throw new PlatformError('not_found', `There is no organization ${input.organizationId}.`);
+  if (!organization)
+    throw new PlatformError('not_found', `There is no organization ${input.organizationId}.`);
   const number = eventNumbering();
   await decideAndAppend({
     log,
@@ -59,6 +65,12 @@ export const changeRole = async (
 
 const mayAdminister = (principal: Principal, organizationId: string, name: string | undefined): void => {
   if (can(principal, 'admin', organizationId)) return;
-  const what = name !== undefined && organizationId in principal.organizations ? `the organization ${name}` : 'that organization';
-  throw new PlatformError('forbidden', `${principal.username} may not give or take roles in ${what}: ask one of its administrators.`);
+  const what =
+    name !== undefined && organizationId in principal.organizations
+      ? `the organization ${name}`
+      : 'that organization';
+  throw new PlatformError(
+    'forbidden',
+    `${principal.username} may not give or take roles in ${what}: ask one of its administrators.`,
+  );
 };

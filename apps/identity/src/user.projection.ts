@@ -30,9 +30,10 @@ export const userProjection = (schema: string): ProjectionDefinition => ({
         [data.userId, data.organizationId, data.role],
       );
     } else {
-      await sql.query(`delete from ${schema}.user_role where user_id = $1 and organization_id = $2 and role = $3`, [
-        data.userId, data.organizationId, data.role,
-      ]);
+      await sql.query(
+        `delete from ${schema}.user_role where user_id = $1 and organization_id = $2 and role = $3`,
+        [data.userId, data.organizationId, data.role],
+      );
     }
   },
 });
@@ -42,10 +43,16 @@ export const userExists = async (sql: Sql, schema: string, id: string): Promise<
   (await sql.query(`select 1 from ${schema}.app_user where id = $1`, [id])).rows.length > 0;
 
 /** Superusers, auditors and administrators of any organization see all; others themselves and who shares an organization with them. */
-export const listUsers = (sql: Sql, schema: string, input: ReceivedBy<typeof ListUsers>, principal: Principal): Promise<PageOf<User>> => {
+export const listUsers = (
+  sql: Sql,
+  schema: string,
+  input: ReceivedBy<typeof ListUsers>,
+  principal: Principal,
+): Promise<PageOf<User>> => {
   const [where, params]: [string[], unknown[]] = [[], []];
   const organizations = Object.keys(principal.organizations);
-  const seesAll = principal.auditor || principal.superuser || organizations.some((id) => can(principal, 'admin', id));
+  const seesAll =
+    principal.auditor || principal.superuser || organizations.some((id) => can(principal, 'admin', id));
   if (!seesAll) {
     where.push(
       `(id = $${params.push(principal.userId)} or id in (select user_id from ${schema}.user_role where organization_id = any($${params.push(organizations)}::uuid[])))`,
@@ -53,9 +60,18 @@ export const listUsers = (sql: Sql, schema: string, input: ReceivedBy<typeof Lis
   }
   if (input.ids) where.push(`id = any($${params.push(input.ids)}::uuid[])`);
   return readPage(sql, {
-    from: `${schema}.app_user`, where, params, keys: byCreation, request: input,
+    from: `${schema}.app_user`,
+    where,
+    params,
+    keys: byCreation,
+    request: input,
     node: ({ id, username, email, superuser, auditor, created_at: createdAt }) => ({
-      id, username, email, superuser, auditor, createdAt: createdAt.toISOString(),
+      id,
+      username,
+      email,
+      superuser,
+      auditor,
+      createdAt: createdAt.toISOString(),
     }),
   });
 };

@@ -1,7 +1,17 @@
 import { Module, type Type } from '@nestjs/common';
 import {
-  CreateInventory, CreateJobTemplate, CreateProject, ListInventories, ListInventoryHosts, ListJobTemplates, ListProjects, PinProject,
-  ReviseJobTemplate, SnapshotInventory, SnapshotJobTemplate, SyncProject,
+  CreateInventory,
+  CreateJobTemplate,
+  CreateProject,
+  ListInventories,
+  ListInventoryHosts,
+  ListJobTemplates,
+  ListProjects,
+  PinProject,
+  ReviseJobTemplate,
+  SnapshotInventory,
+  SnapshotJobTemplate,
+  SyncProject,
 } from '@gantry/contracts/template';
 import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
@@ -33,7 +43,10 @@ const bind = (kit: ServiceKit, { git }: TemplatesConfig): TemplatesDeps => {
   kit.project(projectProjection(schema));
   kit.project(jobTemplateProjection(schema));
   const deps: TemplatesDeps = {
-    pool, log, objects, logger,
+    pool,
+    log,
+    objects,
+    logger,
     read: createReader(kit),
     source: createProjectSource({ git: { ...git, signal: kit.signal }, objects, sql: pool, schema }),
     inventories: kit.project(inventoryProjection(schema)),

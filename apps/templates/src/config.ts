@@ -37,7 +37,9 @@ export const readTemplatesConfig = (env: NodeJS.ProcessEnv = process.env) => {
 };
 
 const present = (values: Record<string, string | undefined>): Record<string, string> =>
-  Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 
 /** Templates' configuration. */
 export type TemplatesConfig = ReturnType<typeof readTemplatesConfig>;

@@ -2,7 +2,12 @@
 import { authorize, can } from '@gantry/contracts/access';
 import type { OutputOf, PageOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
-import type { CreateInventory, InventoryHost, ListInventoryHosts, SnapshotInventory } from '@gantry/contracts/template';
+import type {
+  CreateInventory,
+  InventoryHost,
+  ListInventoryHosts,
+  SnapshotInventory,
+} from '@gantry/contracts/template';
 import { withTransaction } from '@gantry/eventlog/sql';
 import type { CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
@@ -25,7 +30,12 @@ export const createInventory = async (
   authorize(principal, 'admin', settings.organizationId, 'inventories of this organization');
   return once({ pool, log }, { scope: `inventory.create:${principal.userId}`, key }, async (sql, id) => {
     const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, hosts, groups }));
-    await claimName(sql, log.schema, { kind: 'inventory', organizationId: settings.organizationId, name: settings.name, id });
+    await claimName(sql, log.schema, {
+      kind: 'inventory',
+      organizationId: settings.organizationId,
+      name: settings.name,
+      id,
+    });
     await log.appendIn(sql, `inventory-${id}`, 0, events, context.meta());
   });
 };
@@ -37,12 +47,16 @@ export const hostsOfInventory = async (
   context: CallContext,
 ): Promise<PageOf<InventoryHost>> => {
   const inventory = await read.inventory(input.inventoryId);
-  if (!inventory || !can(context.principal!, 'read', inventory.organizationId)) throw notFound(input.inventoryId);
+  if (!inventory || !can(context.principal!, 'read', inventory.organizationId))
+    throw notFound(input.inventoryId);
   return listInventoryHosts(pool, log.schema, input);
 };
 
 /** The inventory's content now, as a stored object; made once per version of the inventory. */
-export const snapshotInventory = async (deps: TemplatesDeps, { inventoryId }: ReceivedBy<typeof SnapshotInventory>): Promise<OutputOf<typeof SnapshotInventory>> => {
+export const snapshotInventory = async (
+  deps: TemplatesDeps,
+  { inventoryId }: ReceivedBy<typeof SnapshotInventory>,
+): Promise<OutputOf<typeof SnapshotInventory>> => {
   const { pool, log, objects } = deps;
   const version = await caughtUpVersion(deps, inventoryId);
   const { rows } = await pool.query(
@@ -50,11 +64,17 @@ export const snapshotInventory = async (deps: TemplatesDeps, { inventoryId }: Re
     [inventoryId, version],
   );
   if (rows[0] && (await objects.has(rows[0].sha256))) {
-    return { object: { sha256: rows[0].sha256, sizeBytes: Number(rows[0].size_bytes) }, totalHosts: rows[0].total_hosts };
+    return {
+      object: { sha256: rows[0].sha256, sizeBytes: Number(rows[0].size_bytes) },
+      totalHosts: rows[0].total_hosts,
+    };
   }
   const listing = await withTransaction(pool, async (sql) => {
     await sql.query('set transaction isolation level repeatable read, read only');
-    return { ...(await readListing(sql, log.schema, inventoryId)), version: await versionOf(sql, log.schema, inventoryId) };
+    return {
+      ...(await readListing(sql, log.schema, inventoryId)),
+      version: await versionOf(sql, log.schema, inventoryId),
+    };
   });
   const object = await objects.put(Buffer.from(inventoryListing(listing)));
   const totalHosts = listing.hosts.length;
@@ -67,7 +87,10 @@ export const snapshotInventory = async (deps: TemplatesDeps, { inventoryId }: Re
 };
 
 /** The inventory's version once the read model holds all of it: a job must not run on half an inventory. */
-const caughtUpVersion = async ({ pool, log, inventories }: TemplatesDeps, inventoryId: string): Promise<number> => {
+const caughtUpVersion = async (
+  { pool, log, inventories }: TemplatesDeps,
+  inventoryId: string,
+): Promise<number> => {
   const { rows } = await pool.query<{ version: number; transactionId: string; position: string }>(
     `select version, transaction_id::text as "transactionId", position::text as position from ${log.schema}.event_log
      where stream = $1 order by version desc limit 1`,
@@ -79,7 +102,16 @@ const caughtUpVersion = async ({ pool, log, inventories }: TemplatesDeps, invent
   return last.version;
 };
 
-const versionOf = async (sql: Parameters<typeof readListing>[0], schema: string, inventoryId: string): Promise<number> =>
-  (await sql.query<{ version: number }>(`select version from ${schema}.inventory where id = $1`, [inventoryId])).rows[0]!.version;
+const versionOf = async (
+  sql: Parameters<typeof readListing>[0],
+  schema: string,
+  inventoryId: string,
+): Promise<number> =>
+  (
+    await sql.query<{ version: number }>(`select version from ${schema}.inventory where id = $1`, [
+      inventoryId,
+    ])
+  ).rows[0]!.version;
 
-const notFound = (id: string): PlatformError => new PlatformError('not_found', `There is no inventory ${id}.`);
+const notFound = (id: string): PlatformError =>
+  new PlatformError('not_found', `There is no inventory ${id}.`);

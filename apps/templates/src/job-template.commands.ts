@@ -3,7 +3,11 @@ import { authorize, can, type Action, type Principal } from '@gantry/contracts/a
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import {
-  templateEvents, type CreateJobTemplate, type JobTemplateSettings, type ReviseJobTemplate, type SnapshotJobTemplate,
+  templateEvents,
+  type CreateJobTemplate,
+  type JobTemplateSettings,
+  type ReviseJobTemplate,
+  type SnapshotJobTemplate,
 } from '@gantry/contracts/template';
 import { decideAndAppend } from '@gantry/service/aggregate';
 import type { CallContext } from '@gantry/service/context';
@@ -31,7 +35,12 @@ export const createJobTemplate = async (
   await checkNamed(deps, settings, principal);
   return once({ pool, log }, { scope: `job_template.create:${principal.userId}`, key }, async (sql, id) => {
     const events = eventNumbering()(decide(initial, { kind: 'create', jobTemplateId: id, settings }));
-    await claimName(sql, log.schema, { kind: 'job_template', organizationId: settings.organizationId, name: settings.name, id });
+    await claimName(sql, log.schema, {
+      kind: 'job_template',
+      organizationId: settings.organizationId,
+      name: settings.name,
+      id,
+    });
     await log.appendIn(sql, `job_template-${id}`, 0, events, context.meta());
   });
 };
@@ -47,7 +56,8 @@ export const reviseJobTemplate = async (
   const template = await deps.read.jobTemplate(id);
   if (!template || !can(principal, 'read', template.organizationId)) throw notFound('job template', id);
   authorize(principal, 'admin', template.organizationId, `the job template ${template.name}`);
-  if (settings.organizationId !== template.organizationId) authorize(principal, 'admin', settings.organizationId, 'job templates of this organization');
+  if (settings.organizationId !== template.organizationId)
+    authorize(principal, 'admin', settings.organizationId, 'job templates of this organization');
   await checkNamed(deps, settings, principal);
   const number = eventNumbering();
   const { version } = await decideAndAppend({
@@ -55,10 +65,17 @@ export const reviseJobTemplate = async (
     stream: `job_template-${id}`,
     initial,
     evolve,
-    decide: (state, now) => number(decide(state, { kind: 'revise', jobTemplateId: id, settings, version: now, expectedVersion })),
+    decide: (state, now) =>
+      number(decide(state, { kind: 'revise', jobTemplateId: id, settings, version: now, expectedVersion })),
     catalogue,
     meta: context.meta(),
-    inTransaction: (sql) => claimName(sql, log.schema, { kind: 'job_template', organizationId: settings.organizationId, name: settings.name, id }),
+    inTransaction: (sql) =>
+      claimName(sql, log.schema, {
+        kind: 'job_template',
+        organizationId: settings.organizationId,
+        name: settings.name,
+        id,
+      }),
   });
   return { version };
 };
@@ -73,42 +90,74 @@ export const snapshotJobTemplate = async (
   const template = await findTemplate(deps, wanted, principal);
   authorize(principal, 'execute', template.organizationId, `the job template ${template.name}`);
   const { askOnLaunch: _, ...merged } = mergePrompts(template.settings, prompts);
-  const [project, inventory] = await Promise.all([deps.read.project(merged.projectId), deps.read.inventory(merged.inventoryId)]);
+  const [project, inventory] = await Promise.all([
+    deps.read.project(merged.projectId),
+    deps.read.inventory(merged.inventoryId),
+  ]);
   if (!project) throw notFound('project', merged.projectId);
   // Whoever may run the template may run it on what it names; what else they name themselves they must be allowed to use.
-  if (merged.inventoryId !== template.settings.inventoryId) mayUse('inventory', merged.inventoryId, inventory, principal);
+  if (merged.inventoryId !== template.settings.inventoryId)
+    mayUse('inventory', merged.inventoryId, inventory, principal);
   if (!inventory) throw notFound('inventory', merged.inventoryId);
-  return { ...merged, jobTemplateId: template.id, jobTemplateVersion: template.version, projectName: project.name, inventoryName: inventory.name };
+  return {
+    ...merged,
+    jobTemplateId: template.id,
+    jobTemplateVersion: template.version,
+    projectName: project.name,
+    inventoryName: inventory.name,
+  };
 };
 
-const findTemplate = async ({ read }: TemplatesDeps, wanted: string, principal: Principal): Promise<JobTemplateRow> => {
+const findTemplate = async (
+  { read }: TemplatesDeps,
+  wanted: string,
+  principal: Principal,
+): Promise<JobTemplateRow> => {
   const found = isId(wanted) ? await read.jobTemplate(wanted) : null;
   const named = found ? [found] : await read.jobTemplatesNamed(wanted);
   const known = named.filter(({ organizationId }) => may(principal, ['read', 'execute'], organizationId));
   const launchable = known.filter(({ organizationId }) => can(principal, 'execute', organizationId));
   if (launchable.length > 1) {
-    throw new PlatformError('invalid', `${launchable.length} organizations have a job template called ${wanted}: name it by its id.`, {
-      details: { ids: launchable.map(({ id }) => id) },
-    });
+    throw new PlatformError(
+      'invalid',
+      `${launchable.length} organizations have a job template called ${wanted}: name it by its id.`,
+      {
+        details: { ids: launchable.map(({ id }) => id) },
+      },
+    );
   }
   const template = launchable[0] ?? known[0];
   if (!template) throw notFound('job template', wanted);
   return template;
 };
 
-const checkNamed = async ({ read }: TemplatesDeps, settings: JobTemplateSettings, principal: Principal): Promise<void> => {
+const checkNamed = async (
+  { read }: TemplatesDeps,
+  settings: JobTemplateSettings,
+  principal: Principal,
+): Promise<void> => {
   const inventoryId = settings.inventoryId ?? null;
-  const [project, inventory] = await Promise.all([read.project(settings.projectId), inventoryId === null ? null : read.inventory(inventoryId)]);
+  const [project, inventory] = await Promise.all([
+    read.project(settings.projectId),
+    inventoryId === null ? null : read.inventory(inventoryId),
+  ]);
   mayUse('project', settings.projectId, project, principal);
   if (inventoryId !== null) mayUse('inventory', inventoryId, inventory, principal);
 };
 
 /** What one may not even read is answered as if it were not there. */
-const mayUse = (noun: 'project' | 'inventory', id: string, row: ProjectRow | InventoryRow | null, principal: Principal): void => {
+const mayUse = (
+  noun: 'project' | 'inventory',
+  id: string,
+  row: ProjectRow | InventoryRow | null,
+  principal: Principal,
+): void => {
   if (!row || !may(principal, ['read', 'use'], row.organizationId)) throw notFound(noun, id);
   authorize(principal, 'use', row.organizationId, `the ${noun} ${row.name}`);
 };
 
-const may = (principal: Principal, actions: readonly Action[], organizationId: string): boolean => actions.some((action) => can(principal, action, organizationId));
+const may = (principal: Principal, actions: readonly Action[], organizationId: string): boolean =>
+  actions.some((action) => can(principal, action, organizationId));
 
-const notFound = (noun: string, id: string): PlatformError => new PlatformError('not_found', `There is no ${noun} ${id}.`);
+const notFound = (noun: string, id: string): PlatformError =>
+  new PlatformError('not_found', `There is no ${noun} ${id}.`);

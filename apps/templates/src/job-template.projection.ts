@@ -23,17 +23,38 @@ export const jobTemplateProjection = (schema: string): ProjectionDefinition => (
     await sql.query(
       `insert into ${schema}.job_template (id, organization_id, name, version, settings, created_at) values ($1, $2, $3, $4, $5, $6)
        on conflict (id) do update set organization_id = excluded.organization_id, name = excluded.name, version = excluded.version, settings = excluded.settings`,
-      [jobTemplateId, settings.organizationId, settings.name, stored.streamVersion, JSON.stringify(settings), stored.at],
+      [
+        jobTemplateId,
+        settings.organizationId,
+        settings.name,
+        stored.streamVersion,
+        JSON.stringify(settings),
+        stored.at,
+      ],
     );
   },
 });
 
 /** Those of organizations that the principal may read. */
-export const listJobTemplates = (sql: Sql, schema: string, input: ReceivedBy<typeof ListJobTemplates>, principal: Principal): Promise<PageOf<JobTemplate>> => {
+export const listJobTemplates = (
+  sql: Sql,
+  schema: string,
+  input: ReceivedBy<typeof ListJobTemplates>,
+  principal: Principal,
+): Promise<PageOf<JobTemplate>> => {
   const { where, params } = visible(input.ids, principal);
   if (input.name) where.push(`name = $${params.push(input.name)}`);
   return readPage(sql, {
-    from: `${schema}.job_template`, where, params, keys: byCreation, request: input,
-    node: (row): JobTemplate => ({ ...row.settings, id: row.id, version: row.version, createdAt: row.created_at.toISOString() }),
+    from: `${schema}.job_template`,
+    where,
+    params,
+    keys: byCreation,
+    request: input,
+    node: (row): JobTemplate => ({
+      ...row.settings,
+      id: row.id,
+      version: row.version,
+      createdAt: row.created_at.toISOString(),
+    }),
   });
 };

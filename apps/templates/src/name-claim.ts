@@ -13,7 +13,11 @@ export interface Named {
 }
 
 /** Takes a name; one that the same thing had before is free again. Throws `conflict` with reason `name_taken`. */
-export const claimName = async (sql: Sql, schema: string, { kind, organizationId, name, id }: Named): Promise<void> => {
+export const claimName = async (
+  sql: Sql,
+  schema: string,
+  { kind, organizationId, name, id }: Named,
+): Promise<void> => {
   const table = `${identifier(schema)}.name_claim`;
   const scope = `${kind}:${organizationId}`;
   await sql.query(`delete from ${table} where id = $1 and not (scope = $2 and name = $3)`, [id, scope, name]);
@@ -23,7 +27,11 @@ export const claimName = async (sql: Sql, schema: string, { kind, organizationId
     [scope, name, id],
   );
   if (rows[0]?.id === id) return;
-  throw new PlatformError('conflict', `There is ${words[kind]} called ${name} in this organization already: choose another name.`, {
-    details: { reason: 'name_taken', name },
-  });
+  throw new PlatformError(
+    'conflict',
+    `There is ${words[kind]} called ${name} in this organization already: choose another name.`,
+    {
+      details: { reason: 'name_taken', name },
+    },
+  );
 };

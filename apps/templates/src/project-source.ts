@@ -7,7 +7,8 @@ import type { ObjectStore } from '@gantry/bus/objects';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { StoredObject } from '@gantry/contracts/template';
 import type { Sql } from '@gantry/eventlog/sql';
-import { openMirror, type GitSettings, type Mirror, type Resolved } from './adapters/git.js';
+import type { GitSettings } from './adapters/git-runner.js';
+import { openMirror, type Mirror, type Resolved } from './adapters/git.js';
 
 /** What of a project matters here. */
 export interface Repository {
@@ -32,7 +33,17 @@ export interface ProjectSource {
 }
 
 /** A source that keeps mirrors as `git` says and archives in `objects`; `sql` remembers which archive is which commit's. */
-export const createProjectSource = ({ git, objects, sql, schema }: { git: GitSettings; objects: ObjectStore; sql: Sql; schema: string }): ProjectSource => {
+export const createProjectSource = ({
+  git,
+  objects,
+  sql,
+  schema,
+}: {
+  git: GitSettings;
+  objects: ObjectStore;
+  sql: Sql;
+  schema: string;
+}): ProjectSource => {
   const fetchOnce = createFetchQueue();
   const archiving = new Map<string, Promise<StoredObject>>();
 
@@ -50,7 +61,8 @@ export const createProjectSource = ({ git, objects, sql, schema }: { git: GitSet
   };
   const archiveOnce = (mirror: Mirror, projectId: string, commit: string): Promise<StoredObject> => {
     const key = `${projectId}/${commit}`;
-    const made = archiving.get(key) ?? archiveOf(mirror, projectId, commit).finally(() => archiving.delete(key));
+    const made =
+      archiving.get(key) ?? archiveOf(mirror, projectId, commit).finally(() => archiving.delete(key));
     archiving.set(key, made);
     return made;
   };
@@ -67,7 +79,9 @@ export const createProjectSource = ({ git, objects, sql, schema }: { git: GitSet
     if (!resolved) {
       throw new PlatformError(
         'refused',
-        ref === '' ? `The repository of the project ${repository.name} has no commit yet.` : `The repository of the project ${repository.name} has no branch, tag or commit called ${ref}.`,
+        ref === ''
+          ? `The repository of the project ${repository.name} has no commit yet.`
+          : `The repository of the project ${repository.name} has no branch, tag or commit called ${ref}.`,
         { details: { reason: 'git_ref_missing' } },
       );
     }
@@ -81,9 +95,13 @@ export const createProjectSource = ({ git, objects, sql, schema }: { git: GitSet
       const mirror = await open(repository);
       if (!(await mirror.hasCommit(resolved.commit))) await fetchOnce(repository.id, () => mirror.fetch());
       if (!(await mirror.hasCommit(resolved.commit))) {
-        throw new PlatformError('refused', `The repository of the project ${repository.name} has no commit ${resolved.commit} any more: sync the project.`, {
-          details: { reason: 'git_ref_missing' },
-        });
+        throw new PlatformError(
+          'refused',
+          `The repository of the project ${repository.name} has no commit ${resolved.commit} any more: sync the project.`,
+          {
+            details: { reason: 'git_ref_missing' },
+          },
+        );
       }
       return { ...resolved, archive: await archiveOnce(mirror, repository.id, resolved.commit) };
     },
@@ -111,7 +129,12 @@ const createFetchQueue = (): ((projectId: string, fetch: () => Promise<void>) =>
   };
 };
 
-const readArchive = async (sql: Sql, schema: string, projectId: string, commit: string): Promise<StoredObject | null> => {
+const readArchive = async (
+  sql: Sql,
+  schema: string,
+  projectId: string,
+  commit: string,
+): Promise<StoredObject | null> => {
   const { rows } = await sql.query<{ sha256: string; size_bytes: string }>(
     `select sha256, size_bytes::text as size_bytes from ${schema}.project_archive where project_id = $1 and commit = $2`,
     [projectId, commit],
@@ -119,7 +142,13 @@ const readArchive = async (sql: Sql, schema: string, projectId: string, commit: 
   return rows[0] ? { sha256: rows[0].sha256, sizeBytes: Number(rows[0].size_bytes) } : null;
 };
 
-const writeArchive = async (sql: Sql, schema: string, projectId: string, commit: string, archive: StoredObject): Promise<void> => {
+const writeArchive = async (
+  sql: Sql,
+  schema: string,
+  projectId: string,
+  commit: string,
+  archive: StoredObject,
+): Promise<void> => {
   await sql.query(
     `insert into ${schema}.project_archive (project_id, commit, sha256, size_bytes) values ($1, $2, $3, $4)
      on conflict (project_id, commit) do update set sha256 = excluded.sha256, size_bytes = excluded.size_bytes`,

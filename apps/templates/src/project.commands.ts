@@ -3,7 +3,12 @@ import { authorize, can } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import type { Meta } from '@gantry/contracts/envelope';
 import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
-import { templateEvents, type CreateProject, type PinProject, type SyncProject } from '@gantry/contracts/template';
+import {
+  templateEvents,
+  type CreateProject,
+  type PinProject,
+  type SyncProject,
+} from '@gantry/contracts/template';
 import { decideAndAppend } from '@gantry/service/aggregate';
 import type { CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
@@ -27,16 +32,36 @@ export const createProject = async (
   const principal = context.principal!;
   const { pool, log, allowFile } = deps;
   authorize(principal, 'admin', settings.organizationId, 'projects of this organization');
-  const outcome = await once({ pool, log }, { scope: `project.create:${principal.userId}`, key }, async (sql, id) => {
-    const events = eventNumbering()(decide(initial, { kind: 'create', settings: { projectId: id, ...settings }, allowFile }));
-    await claimName(sql, log.schema, { kind: 'project', organizationId: settings.organizationId, name: settings.name, id });
-    await log.appendIn(sql, `project-${id}`, 0, events, context.meta());
-  });
+  const outcome = await once(
+    { pool, log },
+    { scope: `project.create:${principal.userId}`, key },
+    async (sql, id) => {
+      const events = eventNumbering()(
+        decide(initial, { kind: 'create', settings: { projectId: id, ...settings }, allowFile }),
+      );
+      await claimName(sql, log.schema, {
+        kind: 'project',
+        organizationId: settings.organizationId,
+        name: settings.name,
+        id,
+      });
+      await log.appendIn(sql, `project-${id}`, 0, events, context.meta());
+    },
+  );
   if (outcome.created) {
-    const project = { id: outcome.id, name: settings.name, scmUrl: settings.scmUrl, scmBranch: settings.scmBranch };
+    const project = {
+      id: outcome.id,
+      name: settings.name,
+      scmUrl: settings.scmUrl,
+      scmBranch: settings.scmBranch,
+    };
     const work = sync(deps, project, context.meta()).catch((error: unknown) => {
       // The project says why; only what it cannot say is worth a line.
-      if (!isPlatformError(error) || error.code !== 'refused') context.logger.warn({ project: outcome.id, err: error }, 'the first fetch of a project was broken off');
+      if (!isPlatformError(error) || error.code !== 'refused')
+        context.logger.warn(
+          { project: outcome.id, err: error },
+          'the first fetch of a project was broken off',
+        );
     });
     fetching(work);
   }
@@ -63,7 +88,12 @@ export const pinProject = async (
 ): Promise<OutputOf<typeof PinProject>> => {
   const project = await deps.read.project(projectId);
   if (!project) throw notFound(projectId);
-  const { commit, branch, archive } = await pin(deps, project, scmBranch || project.scmBranch, context.meta());
+  const { commit, branch, archive } = await pin(
+    deps,
+    project,
+    scmBranch || project.scmBranch,
+    context.meta(),
+  );
   return { commit, branch, archive };
 };
 
@@ -78,7 +108,11 @@ const pin = (deps: TemplatesDeps, project: ProjectRow, ref: string, meta: Meta):
 };
 
 /** Fetches the project's own branch and writes down how it went. */
-const sync = async (deps: TemplatesDeps, project: Repository & { scmBranch: string }, meta: Meta): Promise<Pinned> => {
+const sync = async (
+  deps: TemplatesDeps,
+  project: Repository & { scmBranch: string },
+  meta: Meta,
+): Promise<Pinned> => {
   const projectId = project.id;
   try {
     const pinned = await deps.source.fetched(project, project.scmBranch);
@@ -87,15 +121,33 @@ const sync = async (deps: TemplatesDeps, project: Repository & { scmBranch: stri
     return pinned;
   } catch (error) {
     if (isPlatformError(error) && error.code === 'refused') {
-      await record(deps, projectId, { kind: 'failed', projectId, branch: project.scmBranch, message: error.message }, meta);
+      await record(
+        deps,
+        projectId,
+        { kind: 'failed', projectId, branch: project.scmBranch, message: error.message },
+        meta,
+      );
     }
     throw error;
   }
 };
 
-const record = async ({ log }: TemplatesDeps, projectId: string, command: ProjectCommand, meta: Meta): Promise<void> => {
+const record = async (
+  { log }: TemplatesDeps,
+  projectId: string,
+  command: ProjectCommand,
+  meta: Meta,
+): Promise<void> => {
   const number = eventNumbering();
-  await decideAndAppend({ log, stream: `project-${projectId}`, initial, evolve, decide: (state) => number(decide(state, command)), catalogue, meta });
+  await decideAndAppend({
+    log,
+    stream: `project-${projectId}`,
+    initial,
+    evolve,
+    decide: (state) => number(decide(state, command)),
+    catalogue,
+    meta,
+  });
 };
 
 const notFound = (id: string): PlatformError => new PlatformError('not_found', `There is no project ${id}.`);

@@ -23,35 +23,79 @@ export const projectProjection = (schema: string): ProjectionDefinition => ({
       await sql.query(
         `insert into ${schema}.project (id, organization_id, name, description, scm_url, scm_branch, scm_update_on_launch, status, playbooks, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, 'never_updated', '[]', $8)`,
-        [data.projectId, data.organizationId, data.name, data.description, data.scmUrl, data.scmBranch, data.scmUpdateOnLaunch, stored.at],
+        [
+          data.projectId,
+          data.organizationId,
+          data.name,
+          data.description,
+          data.scmUrl,
+          data.scmBranch,
+          data.scmUpdateOnLaunch,
+          stored.at,
+        ],
       );
     } else if (type === 'project.synced') {
       await sql.query(
         `update ${schema}.project set status = 'successful', synced_branch = $2, commit = $3, archive_sha256 = $4, archive_size_bytes = $5,
            playbooks = $6, last_error = null, synced_at = $7 where id = $1`,
-        [data.projectId, data.branch, data.commit, data.archive.sha256, data.archive.sizeBytes, JSON.stringify(data.playbooks), stored.at],
+        [
+          data.projectId,
+          data.branch,
+          data.commit,
+          data.archive.sha256,
+          data.archive.sizeBytes,
+          JSON.stringify(data.playbooks),
+          stored.at,
+        ],
       );
     } else {
-      await sql.query(`update ${schema}.project set status = 'failed', last_error = $2 where id = $1`, [data.projectId, data.message]);
+      await sql.query(`update ${schema}.project set status = 'failed', last_error = $2 where id = $1`, [
+        data.projectId,
+        data.message,
+      ]);
     }
   },
 });
 
 /** Those of organizations that the principal may read. */
-export const listProjects = (sql: Sql, schema: string, input: ReceivedBy<typeof ListProjects>, principal: Principal): Promise<PageOf<Project>> => {
+export const listProjects = (
+  sql: Sql,
+  schema: string,
+  input: ReceivedBy<typeof ListProjects>,
+  principal: Principal,
+): Promise<PageOf<Project>> => {
   const { where, params } = visible(input.ids, principal);
   return readPage(sql, {
-    from: `${schema}.project`, where, params, keys: byCreation, request: input,
+    from: `${schema}.project`,
+    where,
+    params,
+    keys: byCreation,
+    request: input,
     node: (row): Project => ({
-      id: row.id, name: row.name, description: row.description, organizationId: row.organization_id, scmType: 'git', scmUrl: row.scm_url,
-      scmBranch: row.scm_branch, credentialId: null, scmUpdateOnLaunch: row.scm_update_on_launch, status: row.status, commit: row.commit,
-      playbooks: row.playbooks, lastError: row.last_error, syncedAt: row.synced_at?.toISOString() ?? null, createdAt: row.created_at.toISOString(),
+      id: row.id,
+      name: row.name,
+      description: row.description,
+      organizationId: row.organization_id,
+      scmType: 'git',
+      scmUrl: row.scm_url,
+      scmBranch: row.scm_branch,
+      credentialId: null,
+      scmUpdateOnLaunch: row.scm_update_on_launch,
+      status: row.status,
+      commit: row.commit,
+      playbooks: row.playbooks,
+      lastError: row.last_error,
+      syncedAt: row.synced_at?.toISOString() ?? null,
+      createdAt: row.created_at.toISOString(),
     }),
   });
 };
 
 /** Conditions of a list: ids asked for, organizations that may be read. */
-export const visible = (ids: string[] | null | undefined, principal: Principal): { where: string[]; params: unknown[] } => {
+export const visible = (
+  ids: string[] | null | undefined,
+  principal: Principal,
+): { where: string[]; params: unknown[] } => {
   const [where, params]: [string[], unknown[]] = [[], []];
   const organizations = readable(principal);
   if (organizations !== 'all') where.push(`organization_id = any($${params.push(organizations)}::uuid[])`);

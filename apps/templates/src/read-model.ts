@@ -41,7 +41,11 @@ const text = { type: 'text' } as const;
 const ProjectEntity = new EntitySchema<ProjectRow>({
   name: 'project',
   columns: {
-    id, organizationId, name: text, status: text, commit: { ...text, nullable: true },
+    id,
+    organizationId,
+    name: text,
+    status: text,
+    commit: { ...text, nullable: true },
     scmUrl: { ...text, name: 'scm_url' },
     scmBranch: { ...text, name: 'scm_branch' },
     scmUpdateOnLaunch: { type: 'boolean', name: 'scm_update_on_launch' },
@@ -71,10 +75,12 @@ export interface Reader {
 export const createReader = (kit: Pick<ServiceKit, 'dataSource'>): Reader => {
   let opened: Promise<DataSource> | null = null;
   const source = (): Promise<DataSource> =>
-    (opened ??= kit.dataSource([ProjectEntity, InventoryEntity, JobTemplateEntity]).catch((error: unknown) => {
-      opened = null;
-      throw error;
-    }));
+    (opened ??= kit
+      .dataSource([ProjectEntity, InventoryEntity, JobTemplateEntity])
+      .catch((error: unknown) => {
+        opened = null;
+        throw error;
+      }));
   const one = async <T extends { id: string }>(entity: EntitySchema<T>, rowId: string): Promise<T | null> =>
     (await source()).getRepository(entity).findOneBy({ id: rowId } as FindOptionsWhere<T>);
   return {

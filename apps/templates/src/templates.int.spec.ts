@@ -9,13 +9,31 @@ import { promisify } from 'node:util';
 import type { Principal } from '@gantry/contracts/access';
 import type { InputOf } from '@gantry/contracts/command';
 import {
-  CreateInventory, CreateJobTemplate, CreateProject, ListInventories, ListInventoryHosts, ListJobTemplates, ListProjects, PinProject, ReviseJobTemplate,
-  SnapshotInventory, SnapshotJobTemplate, SyncProject, type Project, type StoredObject,
+  CreateInventory,
+  CreateJobTemplate,
+  CreateProject,
+  ListInventories,
+  ListInventoryHosts,
+  ListJobTemplates,
+  ListProjects,
+  PinProject,
+  ReviseJobTemplate,
+  SnapshotInventory,
+  SnapshotJobTemplate,
+  SyncProject,
+  type Project,
+  type StoredObject,
 } from '@gantry/contracts/template';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
 import { newId } from '@gantry/service/context';
-import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller } from '@gantry/service/testing';
+import {
+  createTestCaller,
+  createTestIssuer,
+  testConfig,
+  testPrincipal,
+  type TestCaller,
+} from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
@@ -52,7 +70,14 @@ const freePort = (): Promise<number> =>
 
 /** git without anybody's settings. */
 const git = async (directory: string, ...args: string[]): Promise<string> => {
-  const identity = ['-c', 'user.name=test', '-c', 'user.email=test@localhost', '-c', 'init.defaultBranch=main'];
+  const identity = [
+    '-c',
+    'user.name=test',
+    '-c',
+    'user.email=test@localhost',
+    '-c',
+    'init.defaultBranch=main',
+  ];
   const env = { PATH: process.env['PATH']!, HOME: home, GIT_CONFIG_NOSYSTEM: '1' };
   return (await run('git', [...identity, ...args], { cwd: directory, env })).stdout.trim();
 };
@@ -74,19 +99,53 @@ const play = '- hosts: all\n  tasks: []\n';
 const url = (name: string): string => `git://127.0.0.1:${gitPort}/${name}/.git`;
 
 beforeAll(async () => {
-  [database, nats, home, gitPort] = await Promise.all([freshDatabase(), startNats({ config: 'max_payload: 8388608' }), mkdtemp(join(tmpdir(), 'gantry-templates-')), freePort()]);
+  [database, nats, home, gitPort] = await Promise.all([
+    freshDatabase(),
+    startNats({ config: 'max_payload: 8388608' }),
+    mkdtemp(join(tmpdir(), 'gantry-templates-')),
+    freePort(),
+  ]);
   await mkdir(join(home, 'served'));
   const { stdout: gitCore } = await run('git', ['--exec-path']);
   // The daemon itself, not git's wrapper: its process id is the one to end.
-  daemon = spawn(join(gitCore.trim(), 'git-daemon'), ['--export-all', `--base-path=${join(home, 'served')}`, '--listen=127.0.0.1', `--port=${gitPort}`, '--reuseaddr'], { stdio: 'ignore' });
+  daemon = spawn(
+    join(gitCore.trim(), 'git-daemon'),
+    [
+      '--export-all',
+      `--base-path=${join(home, 'served')}`,
+      '--listen=127.0.0.1',
+      `--port=${gitPort}`,
+      '--reuseaddr',
+    ],
+    { stdio: 'ignore' },
+  );
   const urls = await provision({
-    adminUrl: database.adminUrl, database: database.name, rolePrefix: database.rolePrefix,
-    services: [{ name: 'templates', password: 'test-templates', migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)) }],
+    adminUrl: database.adminUrl,
+    database: database.name,
+    rolePrefix: database.rolePrefix,
+    services: [
+      {
+        name: 'templates',
+        password: 'test-templates',
+        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
+      },
+    ],
   });
   const issuer = await createTestIssuer();
   config = {
-    base: testConfig({ service: 'templates', postgresUrl: urls['templates']!, natsUrl: nats.url, keys: issuer.keys }),
-    git: { directory: join(home, 'data'), allowFile: false, silenceSeconds: 2, environment: { PATH: process.env['PATH']! }, proxied: false },
+    base: testConfig({
+      service: 'templates',
+      postgresUrl: urls['templates']!,
+      natsUrl: nats.url,
+      keys: issuer.keys,
+    }),
+    git: {
+      directory: join(home, 'data'),
+      allowFile: false,
+      silenceSeconds: 2,
+      environment: { PATH: process.env['PATH']! },
+      proxied: false,
+    },
   };
   service = await startService(templatesModule(config), config.base);
   gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
@@ -106,7 +165,10 @@ afterAll(async () => {
 let names = 0;
 const uniqueName = (): string => `thing ${++names}`;
 
-const createProject = async (over: Partial<InputOf<typeof CreateProject>> & { scmUrl: string }, principal: Principal = admin): Promise<string> =>
+const createProject = async (
+  over: Partial<InputOf<typeof CreateProject>> & { scmUrl: string },
+  principal: Principal = admin,
+): Promise<string> =>
   (await gateway.call(CreateProject, { name: uniqueName(), organizationId, ...over }, { principal })).id;
 
 const projectOnce = (id: string, condition: (project: Project) => boolean): Promise<Project> =>
@@ -121,8 +183,17 @@ const projectOnce = (id: string, condition: (project: Project) => boolean): Prom
 const synced = (id: string): Promise<Project> => projectOnce(id, ({ status }) => status === 'successful');
 const failed = (id: string): Promise<Project> => projectOnce(id, ({ status }) => status === 'failed');
 
-const createInventory = async (over: Partial<InputOf<typeof CreateInventory>> = {}, principal: Principal = admin): Promise<string> =>
-  (await gateway.call(CreateInventory, { name: uniqueName(), organizationId, hosts: [{ name: 'localhost' }], ...over }, { principal })).id;
+const createInventory = async (
+  over: Partial<InputOf<typeof CreateInventory>> = {},
+  principal: Principal = admin,
+): Promise<string> =>
+  (
+    await gateway.call(
+      CreateInventory,
+      { name: uniqueName(), organizationId, hosts: [{ name: 'localhost' }], ...over },
+      { principal },
+    )
+  ).id;
 
 const bytesOf = async (object: StoredObject): Promise<Buffer> => {
   const pieces: Buffer[] = [];
@@ -133,17 +204,30 @@ const bytesOf = async (object: StoredObject): Promise<Buffer> => {
 const filesOf = async (object: StoredObject): Promise<string[]> => {
   const file = join(home, 'archive.tar');
   await writeFile(file, await bytesOf(object));
-  return (await run('tar', ['-tf', file])).stdout.trim().split('\n').filter((path) => !path.endsWith('/')).sort();
+  return (await run('tar', ['-tf', file])).stdout
+    .trim()
+    .split('\n')
+    .filter((path) => !path.endsWith('/'))
+    .sort();
 };
 
 describe('a project', () => {
   it('is fetched when it is created, and knows its playbooks', async () => {
     const head = await commit('playbooks', {
-      'site.yml': play, 'playbooks/deploy.yaml': `---\n${play}`, 'all.yml': '- import_playbook: site.yml\n', 'roles/web/tasks/main.yml': play,
-      'group_vars/all.yml': 'hosts: 1\n', 'vars.yml': 'a: 1\n', 'README.md': '- hosts: all\n',
+      'site.yml': play,
+      'playbooks/deploy.yaml': `---\n${play}`,
+      'all.yml': '- import_playbook: site.yml\n',
+      'roles/web/tasks/main.yml': play,
+      'group_vars/all.yml': 'hosts: 1\n',
+      'vars.yml': 'a: 1\n',
+      'README.md': '- hosts: all\n',
     });
     const project = await synced(await createProject({ scmUrl: url('playbooks') }));
-    expect(project).toMatchObject({ commit: head, playbooks: ['all.yml', 'playbooks/deploy.yaml', 'site.yml'], lastError: null });
+    expect(project).toMatchObject({
+      commit: head,
+      playbooks: ['all.yml', 'playbooks/deploy.yaml', 'site.yml'],
+      lastError: null,
+    });
   });
 
   it('is pinned to the commit it was last synced at, with an archive of it', async () => {
@@ -155,7 +239,9 @@ describe('a project', () => {
     expect(pinned).toMatchObject({ commit: first, branch: 'main' });
     expect(await filesOf(pinned.archive)).toEqual(['site.yml']);
     expect(await gateway.call(SyncProject, { id }, { principal: admin })).toEqual({ commit: second });
-    expect(await filesOf((await launcher.call(PinProject, { projectId: id, scmBranch: '' })).archive)).toEqual(['more.yml', 'site.yml']);
+    expect(
+      await filesOf((await launcher.call(PinProject, { projectId: id, scmBranch: '' })).archive),
+    ).toEqual(['more.yml', 'site.yml']);
   });
 
   it('with update on launch is pinned to what is there now', async () => {
@@ -163,7 +249,9 @@ describe('a project', () => {
     const id = await createProject({ scmUrl: url('fresh'), scmUpdateOnLaunch: true });
     await synced(id);
     const now = await commit('fresh', { 'site.yml': `${play}# changed\n` });
-    const pins = await Promise.all([1, 2, 3].map(() => launcher.call(PinProject, { projectId: id, scmBranch: '' })));
+    const pins = await Promise.all(
+      [1, 2, 3].map(() => launcher.call(PinProject, { projectId: id, scmBranch: '' })),
+    );
     expect(pins.map((pinned) => pinned.commit)).toEqual([now, now, now]);
     expect((await synced(id)).commit).toBe(now);
   });
@@ -179,8 +267,12 @@ describe('a project', () => {
     for (const scmBranch of ['v1', 'feature/x', old, old.slice(0, 10)]) {
       expect((await launcher.call(PinProject, { projectId: id, scmBranch })).commit).toBe(old);
     }
-    await expect(launcher.call(PinProject, { projectId: id, scmBranch: 'nowhere' })).rejects.toThrow(/has no branch, tag or commit called nowhere/);
-    await expect(launcher.call(PinProject, { projectId: id, scmBranch: '--output=/tmp/x' })).rejects.toMatchObject({ code: 'invalid' });
+    await expect(launcher.call(PinProject, { projectId: id, scmBranch: 'nowhere' })).rejects.toThrow(
+      /has no branch, tag or commit called nowhere/,
+    );
+    await expect(
+      launcher.call(PinProject, { projectId: id, scmBranch: '--output=/tmp/x' }),
+    ).rejects.toMatchObject({ code: 'invalid' });
   });
 
   it('whose archive the object store lost is archived again', async () => {
@@ -195,6 +287,13 @@ describe('a project', () => {
     expect(await filesOf(before.archive)).toEqual(['site.yml']);
   });
 
+  it('reaches a job whole, whatever .gitattributes say of archives', async () => {
+    await commit('whole', { 'site.yml': play, '.gitattributes': 'site.yml export-ignore\n' });
+    const id = await createProject({ scmUrl: url('whole') });
+    const { archive } = await launcher.call(PinProject, { projectId: id, scmBranch: '' });
+    expect(await filesOf(archive)).toEqual(['.gitattributes', 'site.yml']);
+  });
+
   it('survives the loss of its mirror', async () => {
     const head = await commit('mirror', { 'site.yml': play });
     const id = await createProject({ scmUrl: url('mirror') });
@@ -206,11 +305,14 @@ describe('a project', () => {
 });
 
 describe('a git server', () => {
-  const lastError = async (scmUrl: string): Promise<string> => (await failed(await createProject({ scmUrl }))).lastError!;
+  const lastError = async (scmUrl: string): Promise<string> =>
+    (await failed(await createProject({ scmUrl }))).lastError!;
 
   it('that is not there fails the sync with a sentence', async () => {
     const port = await freePort();
-    expect(await lastError(`git://127.0.0.1:${port}/x`)).toBe(`127.0.0.1 port ${port} refuses connections: nothing listens there. Check the URL, the server and the firewall.`);
+    expect(await lastError(`git://127.0.0.1:${port}/x`)).toBe(
+      `127.0.0.1 port ${port} refuses connections: nothing listens there. Check the URL, the server and the firewall.`,
+    );
   });
 
   it('that takes the connection and says nothing is given up', async () => {
@@ -219,11 +321,13 @@ describe('a git server', () => {
     const { port } = server.address() as { port: number };
     expect(await lastError(`git://127.0.0.1:${port}/x`)).toContain('did not answer git within 2 s');
     const id = await createProject({ scmUrl: `http://127.0.0.1:${port}/x` });
-    await expect(launcher.call(PinProject, { projectId: id, scmBranch: '' })).rejects.toMatchObject({ code: 'refused' });
+    await expect(launcher.call(PinProject, { projectId: id, scmBranch: '' })).rejects.toMatchObject({
+      code: 'refused',
+    });
     server.close();
   });
 
-  it('without that repository fails the sync with git\'s words', async () => {
+  it("without that repository fails the sync with git's words", async () => {
     expect(await lastError(url('missing'))).toMatch(/^git says: .*(not exported|access denied)/);
   });
 
@@ -238,12 +342,15 @@ describe('a git server', () => {
 });
 
 describe('a hostile project', () => {
-  it.each(['ext::sh -c "touch /tmp/gantry-pwned"', '--upload-pack=touch /tmp/gantry-pwned', 'ssh://-oProxyCommand=touch${IFS}x/y', 'file:///etc', 'https://user:secret@host/x'])(
-    'with the URL %s is refused',
-    async (scmUrl) => {
-      await expect(createProject({ scmUrl })).rejects.toMatchObject({ code: 'invalid' });
-    },
-  );
+  it.each([
+    'ext::sh -c "touch /tmp/gantry-pwned"',
+    '--upload-pack=touch /tmp/gantry-pwned',
+    'ssh://-oProxyCommand=touch${IFS}x/y',
+    'file:///etc',
+    'https://user:secret@host/x',
+  ])('with the URL %s is refused', async (scmUrl) => {
+    await expect(createProject({ scmUrl })).rejects.toMatchObject({ code: 'invalid' });
+  });
 
   it('cannot run hooks, filters or submodules', async () => {
     await commit('hostile', {
@@ -260,13 +367,27 @@ describe('a hostile project', () => {
 describe('an inventory', () => {
   it('is listed with its hosts, page by page', async () => {
     const hosts = ['b', 'a', 'c'].map((name) => ({ name, variables: { n: name }, enabled: name !== 'c' }));
-    const id = await createInventory({ hosts, groups: [{ name: 'web', hosts: ['a', 'b'] }], variables: { x: 1 } });
+    const id = await createInventory({
+      hosts,
+      groups: [{ name: 'web', hosts: ['a', 'b'] }],
+      variables: { x: 1 },
+    });
     const { items } = await gateway.call(ListInventories, { ids: [id] }, { principal: reader });
     expect(items[0]?.node).toMatchObject({ totalHosts: 3, totalGroups: 1, variables: { x: 1 } });
-    const first = await gateway.call(ListInventoryHosts, { inventoryId: id, first: 2 }, { principal: reader });
+    const first = await gateway.call(
+      ListInventoryHosts,
+      { inventoryId: id, first: 2 },
+      { principal: reader },
+    );
     expect(first.items.map(({ node }) => node.name)).toEqual(['a', 'b']);
-    const rest = await gateway.call(ListInventoryHosts, { inventoryId: id, first: 2, after: first.items[1]!.cursor }, { principal: reader });
-    expect(rest.items.map(({ node }) => node)).toEqual([{ inventoryId: id, name: 'c', variables: { n: 'c' }, enabled: false }]);
+    const rest = await gateway.call(
+      ListInventoryHosts,
+      { inventoryId: id, first: 2, after: first.items[1]!.cursor },
+      { principal: reader },
+    );
+    expect(rest.items.map(({ node }) => node)).toEqual([
+      { inventoryId: id, name: 'c', variables: { n: 'c' }, enabled: false },
+    ]);
     const { object, totalHosts } = await launcher.call(SnapshotInventory, { inventoryId: id });
     expect(totalHosts).toBe(2);
     expect(JSON.parse((await bytesOf(object)).toString())).toEqual({
@@ -279,12 +400,20 @@ describe('an inventory', () => {
   });
 
   it('of 60,000 hosts is stored whole', async () => {
-    const hosts = Array.from({ length: 60_000 }, (_, index) => ({ name: `host${index}`, variables: { rack: index % 40 } }));
-    const groups = [{ name: 'even', hosts: hosts.filter((_, index) => index % 2 === 0).map(({ name }) => name) }];
+    const hosts = Array.from({ length: 60_000 }, (_, index) => ({
+      name: `host${index}`,
+      variables: { rack: index % 40 },
+    }));
+    const groups = [
+      { name: 'even', hosts: hosts.filter((_, index) => index % 2 === 0).map(({ name }) => name) },
+    ];
     const id = await createInventory({ hosts, groups });
     const { object, totalHosts } = await launcher.call(SnapshotInventory, { inventoryId: id });
     expect(totalHosts).toBe(60_000);
-    const listing = JSON.parse((await bytesOf(object)).toString()) as Record<string, { hosts: string[]; hostvars: object }>;
+    const listing = JSON.parse((await bytesOf(object)).toString()) as Record<
+      string,
+      { hosts: string[]; hostvars: object }
+    >;
     expect(Object.keys(listing['_meta']!.hostvars)).toHaveLength(60_000);
     expect(listing['even']!.hosts).toHaveLength(30_000);
     expect(listing['ungrouped']!.hosts).toHaveLength(30_000);
@@ -292,36 +421,76 @@ describe('an inventory', () => {
 
   it('that is wrong is refused and leaves nothing', async () => {
     const name = uniqueName();
-    await expect(createInventory({ name, groups: [{ name: 'g', hosts: ['nobody'] }] })).rejects.toThrow('has the host nobody');
+    await expect(createInventory({ name, groups: [{ name: 'g', hosts: ['nobody'] }] })).rejects.toThrow(
+      'has the host nobody',
+    );
     await createInventory({ name });
     await expect(createInventory({ name })).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 
 describe('a job template', () => {
-  const make = async (over: Partial<InputOf<typeof CreateJobTemplate>> = {}, principal: Principal = admin) => {
+  const make = async (
+    over: Partial<InputOf<typeof CreateJobTemplate>> = {},
+    principal: Principal = admin,
+  ) => {
     const projectId = over.projectId ?? (await createProject({ scmUrl: url('playbooks') }));
     const inventoryId = over.inventoryId === undefined ? await createInventory() : over.inventoryId;
-    const input = { name: uniqueName(), organizationId, playbook: 'site.yml', ...over, projectId, inventoryId };
+    const input = {
+      name: uniqueName(),
+      organizationId,
+      playbook: 'site.yml',
+      ...over,
+      projectId,
+      inventoryId,
+    };
     return { input, id: (await gateway.call(CreateJobTemplate, input, { principal })).id };
   };
 
   it('is snapshot by id or name, with prompts merged', async () => {
     const { id, input } = await make({ extraVars: { a: 1 }, askOnLaunch: ['variables', 'limit'] });
     const prompts = { extraVars: { b: 2 }, limit: 'web', forks: 0 };
-    const byId = await launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts }, { principal: operator });
-    expect(byId).toMatchObject({ jobTemplateId: id, jobTemplateVersion: 1, extraVars: { a: 1, b: 2 }, limit: 'web', inventoryId: input.inventoryId });
-    expect(await launcher.call(SnapshotJobTemplate, { jobTemplate: input.name, prompts }, { principal: operator })).toEqual(byId);
-    await expect(launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: { forks: 9 } }, { principal: operator })).rejects.toThrow('forks');
+    const byId = await launcher.call(
+      SnapshotJobTemplate,
+      { jobTemplate: id, prompts },
+      { principal: operator },
+    );
+    expect(byId).toMatchObject({
+      jobTemplateId: id,
+      jobTemplateVersion: 1,
+      extraVars: { a: 1, b: 2 },
+      limit: 'web',
+      inventoryId: input.inventoryId,
+    });
+    expect(
+      await launcher.call(SnapshotJobTemplate, { jobTemplate: input.name, prompts }, { principal: operator }),
+    ).toEqual(byId);
+    await expect(
+      launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: { forks: 9 } }, { principal: operator }),
+    ).rejects.toThrow('forks');
   });
 
   it('is revised to a new version, by whoever has seen the last', async () => {
     const { id, input } = await make();
-    expect(await gateway.call(ReviseJobTemplate, { id, ...input, forks: 5, expectedVersion: 1 }, { principal: admin })).toEqual({ version: 2 });
-    await expect(gateway.call(ReviseJobTemplate, { id, ...input, forks: 6, expectedVersion: 1 }, { principal: admin })).rejects.toMatchObject({ code: 'conflict' });
+    expect(
+      await gateway.call(
+        ReviseJobTemplate,
+        { id, ...input, forks: 5, expectedVersion: 1 },
+        { principal: admin },
+      ),
+    ).toEqual({ version: 2 });
+    await expect(
+      gateway.call(ReviseJobTemplate, { id, ...input, forks: 6, expectedVersion: 1 }, { principal: admin }),
+    ).rejects.toMatchObject({ code: 'conflict' });
     const other = await make();
-    await expect(gateway.call(ReviseJobTemplate, { id, ...input, name: other.input.name }, { principal: admin })).rejects.toMatchObject({ code: 'conflict' });
-    await gateway.call(ReviseJobTemplate, { id, ...input, name: `${input.name} renamed` }, { principal: admin });
+    await expect(
+      gateway.call(ReviseJobTemplate, { id, ...input, name: other.input.name }, { principal: admin }),
+    ).rejects.toMatchObject({ code: 'conflict' });
+    await gateway.call(
+      ReviseJobTemplate,
+      { id, ...input, name: `${input.name} renamed` },
+      { principal: admin },
+    );
     await make({ name: input.name });
     const { items } = await gateway.call(ListJobTemplates, { ids: [id] }, { principal: reader });
     expect(items[0]?.node).toMatchObject({ name: `${input.name} renamed`, version: 3, forks: 0 });
@@ -333,14 +502,19 @@ describe('a job template', () => {
     const elsewhere = newId();
     const both = testPrincipal({ organizations: { [elsewhere]: ['admin'], [organizationId]: ['read'] } });
     const projectId = await createProject({ scmUrl: url('playbooks') });
-    await expect(make({ organizationId: elsewhere, projectId }, both)).rejects.toThrow('may not use the project');
-    await expect(make({ organizationId: elsewhere, projectId }, foreignAdmin)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(make({ organizationId: elsewhere, projectId }, both)).rejects.toThrow(
+      'may not use the project',
+    );
+    await expect(make({ organizationId: elsewhere, projectId }, foreignAdmin)).rejects.toMatchObject({
+      code: 'forbidden',
+    });
   });
 
   it('may be asked for an inventory only if the launcher may use it', async () => {
     const { id } = await make({ inventoryId: null, askOnLaunch: ['inventory'] });
     const inventoryId = await createInventory();
-    const launch = (principal: Principal) => launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: { inventoryId } }, { principal });
+    const launch = (principal: Principal) =>
+      launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: { inventoryId } }, { principal });
     await expect(launch(operator)).rejects.toMatchObject({ code: 'forbidden' });
     expect(await launch(admin)).toMatchObject({ inventoryId });
   });
@@ -354,27 +528,45 @@ describe('somebody without the role', () => {
     const input = { name: uniqueName(), organizationId, playbook: 'site.yml', projectId, inventoryId };
     const { id } = await gateway.call(CreateJobTemplate, input, { principal: admin });
     for (const principal of [plain, foreignAdmin, reader, operator]) {
-      await expect(createProject({ scmUrl: url('playbooks') }, principal)).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(createProject({ scmUrl: url('playbooks') }, principal)).rejects.toMatchObject({
+        code: 'forbidden',
+      });
       await expect(createInventory({}, principal)).rejects.toMatchObject({ code: 'forbidden' });
-      await expect(gateway.call(CreateJobTemplate, { ...input, name: uniqueName() }, { principal })).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(
+        gateway.call(CreateJobTemplate, { ...input, name: uniqueName() }, { principal }),
+      ).rejects.toMatchObject({ code: 'forbidden' });
     }
     // What one may not read is not there.
     for (const principal of [plain, foreignAdmin]) {
-      await expect(gateway.call(SyncProject, { id: projectId }, { principal })).rejects.toMatchObject({ code: 'not_found' });
-      await expect(gateway.call(ReviseJobTemplate, { id, ...input }, { principal })).rejects.toMatchObject({ code: 'not_found' });
-      await expect(gateway.call(ListInventoryHosts, { inventoryId }, { principal })).rejects.toMatchObject({ code: 'not_found' });
-      await expect(launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: {} }, { principal })).rejects.toMatchObject({ code: 'not_found' });
+      await expect(gateway.call(SyncProject, { id: projectId }, { principal })).rejects.toMatchObject({
+        code: 'not_found',
+      });
+      await expect(gateway.call(ReviseJobTemplate, { id, ...input }, { principal })).rejects.toMatchObject({
+        code: 'not_found',
+      });
+      await expect(gateway.call(ListInventoryHosts, { inventoryId }, { principal })).rejects.toMatchObject({
+        code: 'not_found',
+      });
+      await expect(
+        launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: {} }, { principal }),
+      ).rejects.toMatchObject({ code: 'not_found' });
       for (const list of [ListProjects, ListInventories, ListJobTemplates]) {
         expect((await gateway.call(list, { first: 200 }, { principal })).totalCount).toBe(0);
       }
     }
-    await expect(gateway.call(SyncProject, { id: projectId }, { principal: reader })).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: {} }, { principal: reader })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(gateway.call(SyncProject, { id: projectId }, { principal: reader })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(
+      launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: {} }, { principal: reader }),
+    ).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('and without an assertion is told to log in', async () => {
     await expect(gateway.call(ListProjects, {})).rejects.toMatchObject({ code: 'unauthenticated' });
-    await expect(launcher.call(SnapshotJobTemplate, { jobTemplate: newId(), prompts: {} })).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(
+      launcher.call(SnapshotJobTemplate, { jobTemplate: newId(), prompts: {} }),
+    ).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });
 
@@ -382,6 +574,9 @@ describe('a creating command', () => {
   it('given twice with one key creates once', async () => {
     const input = { name: uniqueName(), organizationId, scmUrl: url('playbooks'), idempotencyKey: 'k' };
     const first = await gateway.call(CreateProject, input, { principal: admin });
-    expect(await gateway.call(CreateProject, input, { principal: admin })).toEqual({ id: first.id, created: false });
+    expect(await gateway.call(CreateProject, input, { principal: admin })).toEqual({
+      id: first.id,
+      created: false,
+    });
   });
 });

@@ -55,4 +55,8 @@ const makeKey = async (file: string): Promise<string> => {
 };
 
 const notAKey = (file: string, cause?: unknown): PlatformError =>
-  new PlatformError('invalid', `${file} is not a private Ed25519 key in JWK form: remove it to have a new one made, or put the right one there.`, { cause });
+  new PlatformError(
+    'invalid',
+    `${file} is not a private Ed25519 key in JWK form: remove it to have a new one made, or put the right one there.`,
+    { cause },
+  );

@@ -6,17 +6,34 @@ import * as user from './user.js';
 
 const [userId, organizationId, tokenId] = ['u', 'o', 't'];
 const created: user.UserEvent = {
-  type: 'user.created', version: 1, data: { userId, username: 'ann', email: null, superuser: false, auditor: false },
+  type: 'user.created',
+  version: 1,
+  data: { userId, username: 'ann', email: null, superuser: false, auditor: false },
 };
-const granted: user.UserEvent = { type: 'user.role_granted', version: 1, data: { userId, organizationId, role: 'execute' } };
-const revoked: user.UserEvent = { type: 'user.role_revoked', version: 1, data: { userId, organizationId, role: 'execute' } };
+const granted: user.UserEvent = {
+  type: 'user.role_granted',
+  version: 1,
+  data: { userId, organizationId, role: 'execute' },
+};
+const revoked: user.UserEvent = {
+  type: 'user.role_revoked',
+  version: 1,
+  data: { userId, organizationId, role: 'execute' },
+};
 
 describe('a user', () => {
   const given = givenFor<user.UserState | null, user.UserCommand, user.UserEvent>({ ...user });
   const grant: user.UserCommand = { kind: 'grant', userId, organizationId, role: 'execute' };
 
   it('is created once', () => {
-    const create: user.UserCommand = { kind: 'create', userId, username: 'ann', email: null, superuser: false, auditor: false };
+    const create: user.UserCommand = {
+      kind: 'create',
+      userId,
+      username: 'ann',
+      email: null,
+      superuser: false,
+      auditor: false,
+    };
     given([]).when(create).then([created]);
     given([created]).when(create).thenThrows('conflict');
   });
@@ -26,8 +43,12 @@ describe('a user', () => {
     given([created, granted, revoked]).when(grant).then([granted]);
   });
   it('loses a role that it holds', () => {
-    given([created, granted]).when({ ...grant, kind: 'revoke' }).then([revoked]);
-    given([created]).when({ ...grant, kind: 'revoke' }).thenNothing();
+    given([created, granted])
+      .when({ ...grant, kind: 'revoke' })
+      .then([revoked]);
+    given([created])
+      .when({ ...grant, kind: 'revoke' })
+      .thenNothing();
   });
   it('that is not there has no roles', () => {
     given([]).when(grant).thenThrows('not_found');
@@ -41,8 +62,12 @@ describe('a token', () => {
   const gone: token.TokenEvent = { type: 'token.revoked', version: 1, data: { tokenId } };
 
   it('is issued once and revoked once', () => {
-    given([]).when({ kind: 'issue', ...data }).then([issued]);
-    given([issued]).when({ kind: 'issue', ...data }).thenThrows('conflict');
+    given([])
+      .when({ kind: 'issue', ...data })
+      .then([issued]);
+    given([issued])
+      .when({ kind: 'issue', ...data })
+      .thenThrows('conflict');
     given([issued]).when({ kind: 'revoke', tokenId }).then([gone]);
     given([issued, gone]).when({ kind: 'revoke', tokenId }).thenNothing();
     given([]).when({ kind: 'revoke', tokenId }).thenThrows('not_found');
@@ -51,9 +76,17 @@ describe('a token', () => {
 
 describe('an organization', () => {
   it('is created once', () => {
-    const given = givenFor<organization.OrganizationState, organization.CreateOrganizationCommand, organization.OrganizationEvent>({ ...organization });
+    const given = givenFor<
+      organization.OrganizationState,
+      organization.CreateOrganizationCommand,
+      organization.OrganizationEvent
+    >({ ...organization });
     const command = { kind: 'create', organizationId, name: 'Default', description: '' } as const;
-    const event: organization.OrganizationEvent = { type: 'organization.created', version: 1, data: { organizationId, name: 'Default', description: '' } };
+    const event: organization.OrganizationEvent = {
+      type: 'organization.created',
+      version: 1,
+      data: { organizationId, name: 'Default', description: '' },
+    };
     given([]).when(command).then([event]);
     given([event]).when(command).thenThrows('conflict');
   });

@@ -16,7 +16,9 @@ export interface CreateOrganizationCommand {
 export const initial: OrganizationState = null;
 
 /** State after an event. */
-export const evolve = (_state: OrganizationState, event: OrganizationEvent): OrganizationState => ({ name: event.data.name });
+export const evolve = (_state: OrganizationState, event: OrganizationEvent): OrganizationState => ({
+  name: event.data.name,
+});
 
 /** Events that follow from a command. Throws `conflict` when the organization is there already. */
 export const decide = (state: OrganizationState, command: CreateOrganizationCommand): OrganizationEvent[] => {

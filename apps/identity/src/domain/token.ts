@@ -9,7 +9,14 @@ export interface TokenState {
   revoked: boolean;
 }
 export type TokenCommand =
-  | { kind: 'issue'; tokenId: string; userId: string; description: string; sha256: string; expiresAt: string | null }
+  | {
+      kind: 'issue';
+      tokenId: string;
+      userId: string;
+      description: string;
+      sha256: string;
+      expiresAt: string | null;
+    }
   | { kind: 'revoke'; tokenId: string };
 
 /** Before the first event. */

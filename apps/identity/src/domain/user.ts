@@ -11,7 +11,14 @@ export interface UserState {
   roles: ReadonlySet<string>;
 }
 export type UserCommand =
-  | { kind: 'create'; userId: string; username: string; email: string | null; superuser: boolean; auditor: boolean }
+  | {
+      kind: 'create';
+      userId: string;
+      username: string;
+      email: string | null;
+      superuser: boolean;
+      auditor: boolean;
+    }
   | { kind: 'grant' | 'revoke'; userId: string; organizationId: string; role: OrganizationRole };
 
 /** Before the first event. */
@@ -25,7 +32,9 @@ export const evolve = (state: UserState | null, event: UserEvent): UserState | n
     case 'user.role_granted':
       return state && { ...state, roles: new Set([...state.roles, key(event.data)]) };
     case 'user.role_revoked':
-      return state && { ...state, roles: new Set([...state.roles].filter((role) => role !== key(event.data))) };
+      return (
+        state && { ...state, roles: new Set([...state.roles].filter((role) => role !== key(event.data))) }
+      );
   }
 };
 
@@ -43,4 +52,5 @@ export const decide = (state: UserState | null, command: UserCommand): UserEvent
   return [{ type: kind === 'grant' ? 'user.role_granted' : 'user.role_revoked', version: 1, data }];
 };
 
-const key = ({ organizationId, role }: { organizationId: string; role: string }): string => `${organizationId}/${role}`;
+const key = ({ organizationId, role }: { organizationId: string; role: string }): string =>
+  `${organizationId}/${role}`;

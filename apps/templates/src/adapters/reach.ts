@@ -22,26 +22,45 @@ export const isBlockedAddress = (address: string): boolean => {
 };
 
 /** Resolves when something listens there. Throws `refused`, in a sentence for the project's owner. */
-export const reach = async ({ host, port, scheme }: GitAddress, { seconds, tryConnect }: { seconds: number; tryConnect: boolean }): Promise<void> => {
+export const reach = async (
+  { host, port, scheme }: GitAddress,
+  { seconds, tryConnect }: { seconds: number; tryConnect: boolean },
+): Promise<void> => {
   if (scheme === 'file') return;
   const addresses = await lookup(host, { all: true }).catch((cause: NodeJS.ErrnoException) => {
     // Behind a proxy only the proxy may know names.
     if (!tryConnect) return [];
-    throw refused(cause.code === 'EAI_AGAIN' ? `The name ${host} could not be looked up now: check this machine's DNS.` : `There is no host called ${host}: check the URL.`, cause);
+    throw refused(
+      cause.code === 'EAI_AGAIN'
+        ? `The name ${host} could not be looked up now: check this machine's DNS.`
+        : `There is no host called ${host}: check the URL.`,
+      cause,
+    );
   });
   if (addresses.some(({ address }) => isBlockedAddress(address))) {
     throw refused(`${host} is a link-local or otherwise special address, from which nothing is fetched.`);
   }
   if (!tryConnect) return;
-  await open(host, port, seconds, addresses.map(({ address }) => address));
+  await open(
+    host,
+    port,
+    seconds,
+    addresses.map(({ address }) => address),
+  );
 };
 
 const open = (host: string, port: number, seconds: number, addresses: readonly string[]): Promise<void> =>
   new Promise((resolve, reject) => {
     const socket = connect({
-      host, port, timeout: seconds * 1_000,
+      host,
+      port,
+      timeout: seconds * 1_000,
       // The very addresses that were checked.
-      lookup: (_name, _options, done) => done(null, addresses.map((address) => ({ address, family: isIPv4(address) ? 4 : 6 }))),
+      lookup: (_name, _options, done) =>
+        done(
+          null,
+          addresses.map((address) => ({ address, family: isIPv4(address) ? 4 : 6 })),
+        ),
       autoSelectFamily: true,
     });
     const end = (error?: PlatformError): void => {
@@ -50,12 +69,26 @@ const open = (host: string, port: number, seconds: number, addresses: readonly s
       else resolve();
     };
     socket.once('connect', () => end());
-    socket.once('timeout', () => end(refused(`${host} port ${port} did not answer within ${seconds} s: check the URL, the server and the firewall.`)));
+    socket.once('timeout', () =>
+      end(
+        refused(
+          `${host} port ${port} did not answer within ${seconds} s: check the URL, the server and the firewall.`,
+        ),
+      ),
+    );
     socket.once('error', (cause: NodeJS.ErrnoException) => {
-      const code = cause.code ?? (cause instanceof AggregateError ? (cause.errors[0] as NodeJS.ErrnoException).code : undefined);
-      const why = code === 'ECONNREFUSED' ? 'refuses connections: nothing listens there' : code === 'ETIMEDOUT' ? 'did not answer' : `cannot be reached (${code ?? 'unknown reason'})`;
+      const code =
+        cause.code ??
+        (cause instanceof AggregateError ? (cause.errors[0] as NodeJS.ErrnoException).code : undefined);
+      const why =
+        code === 'ECONNREFUSED'
+          ? 'refuses connections: nothing listens there'
+          : code === 'ETIMEDOUT'
+            ? 'did not answer'
+            : `cannot be reached (${code ?? 'unknown reason'})`;
       end(refused(`${host} port ${port} ${why}. Check the URL, the server and the firewall.`, cause));
     });
   });
 
-const refused = (message: string, cause?: unknown): PlatformError => new PlatformError('refused', message, { details: { reason: 'git_unreachable' }, cause });
+const refused = (message: string, cause?: unknown): PlatformError =>
+  new PlatformError('refused', message, { details: { reason: 'git_unreachable' }, cause });

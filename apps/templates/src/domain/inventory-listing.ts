@@ -22,10 +22,16 @@ export const inventoryListing = ({ variables, hosts, groups }: ListingSource): s
     ['ungrouped', section(ungrouped, [], {})],
     ...groups.map((group): [string, unknown] => [
       group.name,
-      section([...new Set(group.hosts)].filter((host) => known.has(host)), [...new Set(group.children)], group.variables),
+      section(
+        [...new Set(group.hosts)].filter((host) => known.has(host)),
+        [...new Set(group.children)],
+        group.variables,
+      ),
     ]),
   ];
-  const hostVariables = hosts.map(({ name, variables: own }) => `${JSON.stringify(name)}:${sortedJson(own)}`).join(',');
+  const hostVariables = hosts
+    .map(({ name, variables: own }) => `${JSON.stringify(name)}:${sortedJson(own)}`)
+    .join(',');
   const sections = entries.map(([name, value]) => `${JSON.stringify(name)}:${sortedJson(value)}`).join(',');
   return `{"_meta":{"hostvars":{${hostVariables}}},${sections}}`;
 };

@@ -28,8 +28,16 @@ export const create = ({ settings, hosts, groups }: CreateInventoryCommand): Inv
   const inventoryId = settings.inventoryId;
   return [
     { type: 'inventory.created', version: 1, data: settings },
-    ...pieces(hosts).map((piece): HostsAdded => ({ type: 'inventory.hosts_added', version: 1, data: { inventoryId, hosts: piece } })),
-    ...pieces(groups.flatMap(splitGroup)).map((piece): GroupsAdded => ({ type: 'inventory.groups_added', version: 1, data: { inventoryId, groups: piece } })),
+    ...pieces(hosts).map((piece): HostsAdded => ({
+      type: 'inventory.hosts_added',
+      version: 1,
+      data: { inventoryId, hosts: piece },
+    })),
+    ...pieces(groups.flatMap(splitGroup)).map((piece): GroupsAdded => ({
+      type: 'inventory.groups_added',
+      version: 1,
+      data: { inventoryId, groups: piece },
+    })),
   ];
 };
 
@@ -47,16 +55,28 @@ const checkGroups = (hosts: readonly Host[], groups: readonly Group[]): void => 
   const byName = new Map<string, Group>();
   for (const group of groups) {
     const { name } = group;
-    if (reserved.has(name)) throw invalid(`No group may be called ${name}: Ansible has one of its own. Variables of all hosts belong to the inventory.`, name);
+    if (reserved.has(name))
+      throw invalid(
+        `No group may be called ${name}: Ansible has one of its own. Variables of all hosts belong to the inventory.`,
+        name,
+      );
     if (byName.has(name)) throw invalid(`The group ${name} is named twice.`, name);
     byName.set(name, group);
     checkVariables(group.variables, `group ${name}`);
   }
   for (const { name, hosts: members, children } of groups) {
     const unknownHost = members.find((host) => !known.has(host));
-    if (unknownHost !== undefined) throw invalid(`The group ${name} has the host ${unknownHost}, which is not among the hosts.`, unknownHost);
+    if (unknownHost !== undefined)
+      throw invalid(
+        `The group ${name} has the host ${unknownHost}, which is not among the hosts.`,
+        unknownHost,
+      );
     const unknownGroup = children.find((child) => !byName.has(child));
-    if (unknownGroup !== undefined) throw invalid(`The group ${name} has the child ${unknownGroup}, which is not among the groups.`, unknownGroup);
+    if (unknownGroup !== undefined)
+      throw invalid(
+        `The group ${name} has the child ${unknownGroup}, which is not among the groups.`,
+        unknownGroup,
+      );
   }
   checkNoCycle(byName);
 };
@@ -75,7 +95,10 @@ const checkNoCycle = (groups: ReadonlyMap<string, Group>): void => {
         onPath.delete(top.name);
         path.pop();
       } else if (onPath.has(child)) {
-        throw invalid(`The group ${child} is its own descendant: ${[...onPath].slice(-5).join(' > ')} > ${child}.`, child);
+        throw invalid(
+          `The group ${child} is its own descendant: ${[...onPath].slice(-5).join(' > ')} > ${child}.`,
+          child,
+        );
       } else {
         path.push({ name: child, next: 0 });
         onPath.add(child);
@@ -105,7 +128,11 @@ const pieces = <T>(items: readonly T[]): T[][] => {
 /** A group with many hosts becomes several of the same name; readers add them up. */
 const splitGroup = (group: Group): Group[] => {
   const [first = [], ...more] = pieces(group.hosts);
-  return [{ ...group, hosts: first }, ...more.map((hosts) => ({ name: group.name, variables: {}, hosts, children: [] }))];
+  return [
+    { ...group, hosts: first },
+    ...more.map((hosts) => ({ name: group.name, variables: {}, hosts, children: [] })),
+  ];
 };
 
-const invalid = (message: string, name: string): PlatformError => new PlatformError('invalid', message, { details: { name } });
+const invalid = (message: string, name: string): PlatformError =>
+  new PlatformError('invalid', message, { details: { name } });

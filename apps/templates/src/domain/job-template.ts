@@ -11,7 +11,13 @@ export interface JobTemplateState {
 }
 export type JobTemplateCommand =
   | { kind: 'create'; jobTemplateId: string; settings: JobTemplateSettings }
-  | { kind: 'revise'; jobTemplateId: string; settings: JobTemplateSettings; version: number; expectedVersion: number | null };
+  | {
+      kind: 'revise';
+      jobTemplateId: string;
+      settings: JobTemplateSettings;
+      version: number;
+      expectedVersion: number | null;
+    };
 
 /** Before the first event. */
 export const initial: JobTemplateState | null = null;
@@ -33,9 +39,13 @@ export const decide = (state: JobTemplateState | null, command: JobTemplateComma
   if (!state) throw new PlatformError('not_found', `There is no job template ${jobTemplateId}.`);
   const { version, expectedVersion } = command;
   if (expectedVersion !== null && expectedVersion !== version) {
-    throw new PlatformError('conflict', `${state.settings.name} was revised since you read it (version ${version}, you had ${expectedVersion}): read it again.`, {
-      details: { reason: 'revised', expected: expectedVersion, actual: version },
-    });
+    throw new PlatformError(
+      'conflict',
+      `${state.settings.name} was revised since you read it (version ${version}, you had ${expectedVersion}): read it again.`,
+      {
+        details: { reason: 'revised', expected: expectedVersion, actual: version },
+      },
+    );
   }
   if (sameJson(state.settings, settings)) return [];
   return [{ type: 'job_template.revised', version: 1, data: { jobTemplateId, ...settings } }];
@@ -46,12 +56,22 @@ const checkSettings = (settings: JobTemplateSettings): void => {
   checkVariables(settings.extraVars, `the job template ${settings.name}`);
   const { playbook } = settings;
   const parts = playbook.split('/');
-  // eslint-disable-next-line no-control-regex
-  const odd = /[\u0000-\u001f\u007f\\]/.test(playbook) || playbook.startsWith('-') || parts.includes('..') || parts.includes('') || parts.includes('.');
+  const odd =
+    /[\u0000-\u001f\u007f\\]/.test(playbook) ||
+    playbook.startsWith('-') ||
+    parts.includes('..') ||
+    parts.includes('') ||
+    parts.includes('.');
   if (odd) {
-    throw new PlatformError('invalid', 'playbook is a path inside the project, like site.yml or playbooks/deploy.yml: not absolute, without .. in it.', { details: { field: 'playbook' } });
+    throw new PlatformError(
+      'invalid',
+      'playbook is a path inside the project, like site.yml or playbooks/deploy.yml: not absolute, without .. in it.',
+      { details: { field: 'playbook' } },
+    );
   }
   if (new Set(settings.credentialIds).size !== settings.credentialIds.length) {
-    throw new PlatformError('invalid', 'credentialIds names a credential twice.', { details: { field: 'credentialIds' } });
+    throw new PlatformError('invalid', 'credentialIds names a credential twice.', {
+      details: { field: 'credentialIds' },
+    });
   }
 };

@@ -3,9 +3,28 @@ import { describe, expect, it } from 'vitest';
 import { mergePrompts } from './launch.js';
 
 const template = (over: Partial<JobTemplateSettings> = {}): JobTemplateSettings => ({
-  name: 'Deploy', description: '', organizationId: 'o', jobType: 'run', projectId: 'p', inventoryId: 'i', playbook: 'site.yml', scmBranch: '',
-  credentialIds: ['c1', 'c2'], executionEnvironmentId: null, extraVars: { a: 1, b: { c: 2 } }, limit: '', forks: 0, verbosity: 0, jobTags: '',
-  skipTags: '', diffMode: false, becomeEnabled: false, timeoutSeconds: 0, allowSimultaneous: false, askOnLaunch: [], ...over,
+  name: 'Deploy',
+  description: '',
+  organizationId: 'o',
+  jobType: 'run',
+  projectId: 'p',
+  inventoryId: 'i',
+  playbook: 'site.yml',
+  scmBranch: '',
+  credentialIds: ['c1', 'c2'],
+  executionEnvironmentId: null,
+  extraVars: { a: 1, b: { c: 2 } },
+  limit: '',
+  forks: 0,
+  verbosity: 0,
+  jobTags: '',
+  skipTags: '',
+  diffMode: false,
+  becomeEnabled: false,
+  timeoutSeconds: 0,
+  allowSimultaneous: false,
+  askOnLaunch: [],
+  ...over,
 });
 
 describe('a launch without prompts', () => {
@@ -14,7 +33,9 @@ describe('a launch without prompts', () => {
   });
   it('needs an inventory', () => {
     expect(() => mergePrompts(template({ inventoryId: null }), {})).toThrow('set one in the template');
-    expect(() => mergePrompts(template({ inventoryId: null, askOnLaunch: ['inventory'] }), {})).toThrow('name one at launch');
+    expect(() => mergePrompts(template({ inventoryId: null, askOnLaunch: ['inventory'] }), {})).toThrow(
+      'name one at launch',
+    );
   });
 });
 
@@ -41,10 +62,19 @@ describe('a prompt', () => {
     expect(() => mergePrompts(template(), given)).toThrow(Object.keys(given)[0]);
   });
   it('that says what the template says is fine', () => {
-    const same: LaunchPrompts = { extraVars: { b: { c: 2 } }, limit: '', credentialIds: ['c2', 'c1'], forks: 0, jobType: 'run', scmBranch: '' };
+    const same: LaunchPrompts = {
+      extraVars: { b: { c: 2 } },
+      limit: '',
+      credentialIds: ['c2', 'c1'],
+      forks: 0,
+      jobType: 'run',
+      scmBranch: '',
+    };
     expect(mergePrompts(template(), same)).toEqual(template());
   });
   it('with a branch that git would read as an option is refused', () => {
-    expect(() => mergePrompts(template({ askOnLaunch: ['scmBranch'] }), { scmBranch: '--output=x' })).toThrow('minus sign');
+    expect(() => mergePrompts(template({ askOnLaunch: ['scmBranch'] }), { scmBranch: '--output=x' })).toThrow(
+      'minus sign',
+    );
   });
 });

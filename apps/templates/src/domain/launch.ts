@@ -24,9 +24,17 @@ const fieldPrompts = {
 type Field = keyof typeof fieldPrompts;
 
 /** The template's settings with the prompts in; `inventoryId` is set. Throws `invalid`, naming every field that is wrong. */
-export const mergePrompts = (settings: JobTemplateSettings, prompts: LaunchPrompts): JobTemplateSettings & { inventoryId: string } => {
-  const given = (Object.keys(fieldPrompts) as Field[]).filter((field) => prompts[field] !== null && prompts[field] !== undefined);
-  const refused = given.filter((field) => !settings.askOnLaunch.includes(fieldPrompts[field]) && !saysNothingNew(field, settings, prompts));
+export const mergePrompts = (
+  settings: JobTemplateSettings,
+  prompts: LaunchPrompts,
+): JobTemplateSettings & { inventoryId: string } => {
+  const given = (Object.keys(fieldPrompts) as Field[]).filter(
+    (field) => prompts[field] !== null && prompts[field] !== undefined,
+  );
+  const refused = given.filter(
+    (field) =>
+      !settings.askOnLaunch.includes(fieldPrompts[field]) && !saysNothingNew(field, settings, prompts),
+  );
   if (refused.length > 0) {
     throw new PlatformError(
       'invalid',
@@ -35,15 +43,20 @@ export const mergePrompts = (settings: JobTemplateSettings, prompts: LaunchPromp
     );
   }
   const merged: Record<string, unknown> = { ...settings };
-  for (const field of given) if (settings.askOnLaunch.includes(fieldPrompts[field])) merged[field] = prompts[field];
+  for (const field of given)
+    if (settings.askOnLaunch.includes(fieldPrompts[field])) merged[field] = prompts[field];
   if (prompts.extraVars) {
     checkVariables(prompts.extraVars, 'the launch');
     merged['extraVars'] = mergeVariables(settings.extraVars, prompts.extraVars);
   }
   checkRef(merged['scmBranch'] as string);
   if (!merged['inventoryId']) {
-    const how = settings.askOnLaunch.includes('inventory') ? 'name one at launch (inventoryId)' : 'set one in the template';
-    throw new PlatformError('invalid', `The job template ${settings.name} has no inventory: ${how}.`, { details: { fields: ['inventoryId'] } });
+    const how = settings.askOnLaunch.includes('inventory')
+      ? 'name one at launch (inventoryId)'
+      : 'set one in the template';
+    throw new PlatformError('invalid', `The job template ${settings.name} has no inventory: ${how}.`, {
+      details: { fields: ['inventoryId'] },
+    });
   }
   return merged as JobTemplateSettings & { inventoryId: string };
 };
@@ -51,8 +64,11 @@ export const mergePrompts = (settings: JobTemplateSettings, prompts: LaunchPromp
 /** The template has that very value already. */
 const saysNothingNew = (field: Field, settings: JobTemplateSettings, prompts: LaunchPrompts): boolean => {
   if (field === 'extraVars') {
-    return Object.entries(prompts.extraVars!).every(([key, value]) => Object.hasOwn(settings.extraVars, key) && sameJson(settings.extraVars[key], value));
+    return Object.entries(prompts.extraVars!).every(
+      ([key, value]) => Object.hasOwn(settings.extraVars, key) && sameJson(settings.extraVars[key], value),
+    );
   }
-  if (field === 'credentialIds') return sameJson([...prompts.credentialIds!].sort(), [...settings.credentialIds].sort());
+  if (field === 'credentialIds')
+    return sameJson([...prompts.credentialIds!].sort(), [...settings.credentialIds].sort());
   return sameJson(prompts[field], settings[field]);
 };

@@ -23,7 +23,9 @@ export const initial: ProjectState | null = null;
 
 /** State after an event. */
 export const evolve = (state: ProjectState | null, event: ProjectEvent): ProjectState | null =>
-  event.type === 'project.created' ? { name: event.data.name, last: null } : state && { ...state, last: event.data };
+  event.type === 'project.created'
+    ? { name: event.data.name, last: null }
+    : state && { ...state, last: event.data };
 
 /** Events that follow from a command: a sync that found what the last one found says nothing new. Throws `invalid`, `refused`, `conflict`, `not_found`. */
 export const decide = (state: ProjectState | null, command: ProjectCommand): ProjectEvent[] => {
@@ -33,9 +35,13 @@ export const decide = (state: ProjectState | null, command: ProjectCommand): Pro
     parseGitAddress(settings.scmUrl, { allowFile });
     checkRef(settings.scmBranch);
     if (settings.credentialId) {
-      throw new PlatformError('refused', 'Projects are fetched without a credential so far: leave out credentialId and use a repository that can be read without one.', {
-        details: { reason: 'project_credential_unsupported', field: 'credentialId' },
-      });
+      throw new PlatformError(
+        'refused',
+        'Projects are fetched without a credential so far: leave out credentialId and use a repository that can be read without one.',
+        {
+          details: { reason: 'project_credential_unsupported', field: 'credentialId' },
+        },
+      );
     }
     return [{ type: 'project.created', version: 1, data: settings }];
   }
@@ -47,6 +53,13 @@ export const decide = (state: ProjectState | null, command: ProjectCommand): Pro
     return [{ type: 'project.sync_failed', version: 1, data: { projectId, branch, message } }];
   }
   const { projectId, branch, commit, archive, playbooks } = command;
-  if (last && 'commit' in last && last.commit === commit && last.branch === branch && last.archive.sha256 === archive.sha256) return [];
+  if (
+    last &&
+    'commit' in last &&
+    last.commit === commit &&
+    last.branch === branch &&
+    last.archive.sha256 === archive.sha256
+  )
+    return [];
   return [{ type: 'project.synced', version: 1, data: { projectId, branch, commit, archive, playbooks } }];
 };

@@ -5,7 +5,9 @@ const parse = (text: string) => JSON.parse(text) as Record<string, unknown>;
 
 describe('variables', () => {
   it('are the same text whatever the order of their keys', () => {
-    expect(sortedJson({ b: 1, a: { d: [2, { y: 1, x: 2 }], c: null } })).toBe('{"a":{"c":null,"d":[2,{"x":2,"y":1}]},"b":1}');
+    expect(sortedJson({ b: 1, a: { d: [2, { y: 1, x: 2 }], c: null } })).toBe(
+      '{"a":{"c":null,"d":[2,{"x":2,"y":1}]},"b":1}',
+    );
     expect(sameJson({ a: 1, b: 2 }, { b: 2, a: 1 })).toBe(true);
     expect(sameJson({ a: [1, 2] }, { a: [2, 1] })).toBe(false);
   });
@@ -20,7 +22,9 @@ describe('variables', () => {
 
   it('that are nested too deep, too large, or hold NUL are refused, and say whose they are', () => {
     const deep = parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`);
-    expect(() => checkVariables(deep, 'host web1')).toThrow('The variables of host web1 are nested deeper than 64 levels.');
+    expect(() => checkVariables(deep, 'host web1')).toThrow(
+      'The variables of host web1 are nested deeper than 64 levels.',
+    );
     expect(() => checkVariables({ a: 'x'.repeat(600_000) }, 'the launch')).toThrow('larger than 512 KiB');
     expect(() => checkVariables({ a: ['b\0c'] }, 'the launch')).toThrow('NUL');
     checkVariables({ a: { b: [1, 'two', null, true] } }, 'anything');

@@ -11,7 +11,8 @@ export const MAX_VARIABLES_DEPTH = 64;
 
 /** Throws `invalid`, saying which variables (`of`: "host web1") break which limit. */
 export const checkVariables = (variables: Variables, of: string): void => {
-  const invalid = (why: string): PlatformError => new PlatformError('invalid', `The variables of ${of} ${why}.`, { details: { of } });
+  const invalid = (why: string): PlatformError =>
+    new PlatformError('invalid', `The variables of ${of} ${why}.`, { details: { of } });
   let level: unknown[] = [variables];
   let bytes = 0;
   for (let depth = 0; level.length > 0; depth++) {
@@ -38,8 +39,13 @@ export const checkVariables = (variables: Variables, of: string): void => {
 export const sortedJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map((item) => sortedJson(item ?? null)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.keys(value).sort().map((key) => [key, (value as Variables)[key]] as const);
-  return `{${entries.filter(([, item]) => item !== undefined).map(([key, item]) => `${JSON.stringify(key)}:${sortedJson(item)}`).join(',')}}`;
+  const entries = Object.keys(value)
+    .sort()
+    .map((key) => [key, (value as Variables)[key]] as const);
+  return `{${entries
+    .filter(([, item]) => item !== undefined)
+    .map(([key, item]) => `${JSON.stringify(key)}:${sortedJson(item)}`)
+    .join(',')}}`;
 };
 
 /** Whether two values are the same JSON. */
