@@ -73,8 +73,8 @@ export const createContainerDriver = (host: string): PodDriver => {
       await unlessMissing(docker.getContainer(name).stop({ t: graceSeconds }), host, [304]);
     },
     destroy: async (name) => {
-      // Without this, removing by force waits for the polite signal first.
-      await kill(name);
+      // Removing by force would wait for the polite signal first.
+      if ((await inspect(name))?.phase === 'running') await kill(name);
       await unlessMissing(docker.getContainer(name).remove({ force: true, v: true }), host, [409]);
       for (let left = 100; (await inspect(name)) !== null; left--) {
         if (left === 0) throw new PlatformError('unavailable', `The container engine does not get rid of the pod ${name}.`);

@@ -38,6 +38,7 @@ describe('the payload', () => {
       credentials: [],
     },
   );
+  it('leaves variables alone that ansible-runner reads as integers', () => expect(Object.keys(payload.environment)).toEqual(['PROJECT_REVISION']));
   it('has AWX\'s variables under both names, behind those of the template', () => {
     expect(payload.extraVars).toMatchObject({
       awx_job_id: 'job-1', tower_job_id: 'mine', awx_user_name: 'alice', tower_job_template_name: 'Deploy', awx_project_revision: 'c0ffee',

@@ -45,7 +45,8 @@ export const payloadOf = (requested: EventOf<typeof JobRequested>['data'], pinne
   inventory: pinned.inventory.object,
   playbook: requested.snapshot.playbook,
   arguments: playbookArguments(requested.snapshot),
-  environment: { JOB_ID: requested.jobId, INVENTORY_ID: requested.snapshot.inventoryId, PROJECT_REVISION: pinned.project.commit },
+  // Not AWX's JOB_ID and INVENTORY_ID: ansible-runner's display callback reads them as integers, and ours are UUIDs.
+  environment: { PROJECT_REVISION: pinned.project.commit },
   extraVars: { ...magicVariables(requested, pinned), ...requested.snapshot.extraVars },
   timeoutSeconds: requested.snapshot.timeoutSeconds,
 });

@@ -14,6 +14,7 @@ const environment = {
   ...(existsSync(privateConfig) && !process.env['CONTAINERS_CONF'] ? { CONTAINERS_CONF: privateConfig } : {}),
 };
 
+// An API service that a broken run leaves behind ends by itself after a minute without calls.
 const findImage = (): string | undefined => {
   try {
     const listed = execFileSync('podman', ['images', '--format', '{{.Repository}}:{{.Tag}}'], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
@@ -42,7 +43,7 @@ export const startEngine = async (): Promise<TestEngine> => {
   const socket = join(folder, 'engine.sock');
   let service: ChildProcess;
   const start = async (): Promise<void> => {
-    service = spawn('podman', ['system', 'service', '--time=0', `unix://${socket}`], { env: environment, stdio: 'ignore' });
+    service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], { env: environment, stdio: 'ignore' });
     await eventually(() => answers(socket), { what: 'the engine to answer', timeoutMs: 30_000 });
   };
   const end = (): Promise<void> =>
