@@ -7,6 +7,7 @@
 #   WORK    an empty folder with `sources.list` (the machine's own mirrors) and `apt.conf` (its settings)
 #   SUITE   the Debian release
 #   ENGINE  podman or docker
+#   AS_ROOT words before a command that the administrator shall run; empty: run it as ourselves
 #   LABEL   key=value put on the image: the hash of this recipe
 #
 # One command a line and no `&&`: `set -e` does not see a failure in the middle of an and-list, and a broken image
@@ -24,7 +25,8 @@ done < "$WORK/apt.conf"
 
 # Manuals, translations and documentation are a fifth of the size and no job reads them.
 # unsafe-io: dpkg need not flush every file to disk, the tree is packed and thrown away.
-mmdebstrap --mode=auto --variant=apt --include="$packages" "$@" \
+# shellcheck disable=SC2086 -- AS_ROOT is several words
+${AS_ROOT:-} mmdebstrap --mode=auto --variant=apt --include="$packages" "$@" \
   --dpkgopt=force-unsafe-io \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' \

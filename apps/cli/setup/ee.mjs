@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run, SetupError, Stopped } from './run.mjs';
 import { findMirrors, SUITE, sourcesList } from './sources.mjs';
-import { output, which } from './system.mjs';
+import { isRoot, output, privilege, which } from './system.mjs';
 
 /** The image the seed registers as the local EE. The tag is the recipe's version: raise it with the packages' meaning. */
 export const EE_IMAGE = 'localhost/gantry-ee:24.11';
@@ -118,6 +118,9 @@ export async function buildEe({ engine, root, distro, log, detail }) {
     try {
       writeFileSync(join(work, 'sources.list'), sourcesList(mirrors));
       writeFileSync(join(work, 'apt.conf'), `${apt.lines.join('\n')}\n`);
+      // As the administrator where we may be: without, mmdebstrap needs user namespaces, which not every machine allows.
+      const admin = isRoot() ? [] : (privilege() ?? []);
+      const proxies = Object.entries(apt.env).map(([key, proxy]) => `${key}=${proxy}`);
       const env = {
         ...apt.env,
         ...engine.env,
@@ -125,6 +128,8 @@ export async function buildEe({ engine, root, distro, log, detail }) {
         LABEL: `${RECIPE_LABEL}=${recipe}`,
         SUITE,
         WORK: work,
+        // sudo drops the environment, so what apt needs of it is given as words.
+        AS_ROOT: [...admin, ...(admin.length > 0 ? ['env', ...proxies] : [])].join(' '),
       };
       const onLine = (/** @type {string} */ line) => {
         const phase = PHASES.find(

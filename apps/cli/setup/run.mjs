@@ -47,6 +47,8 @@ export function stopRunning() {
   for (const child of stoppable) {
     stopped.add(child);
     child.kill('SIGTERM');
+    // npm takes its time over a polite word, and the person at the terminal waits for the reason.
+    setTimeout(() => child.kill('SIGKILL'), 2_000).unref();
   }
 }
 
