@@ -19,6 +19,7 @@ export const CredentialField = z.object({
   /** What an input that is left out means. */
   default: z.union([z.string(), z.boolean()]).optional(),
 });
+/** A credential type: what may be filled in. */
 export const CredentialType = z.object({
   /** AWX's namespace: `ssh`, `vault`, `registry`... */
   id: z.string(),
@@ -27,6 +28,7 @@ export const CredentialType = z.object({
   fields: z.array(CredentialField),
   required: z.array(z.string()),
 });
+/** A credential type: what may be filled in. */
 export type CredentialType = z.output<typeof CredentialType>;
 
 /** `inputs` are those that are not secret; `secretFields` says which secret ones are set. Their values are never in an event. */
@@ -45,11 +47,13 @@ export const CredentialCreated = event(
   }),
 );
 const PinnedCredential = z.object({ id: Id, version: z.number().int().min(1) });
+/** The pod of this attempt may redeem these credentials. */
 export const GrantCreated = event(
   'grant.created',
   1,
   z.object({ jobId: Id, epoch: z.number().int(), credentials: z.array(PinnedCredential) }),
 );
+/** Committed before the credentials leave; `thumbprint`: RFC 7638, of the key they are sealed to. */
 export const GrantRedeemed = event('grant.redeemed', 1, z.object({ jobId: Id, epoch: z.number().int(), thumbprint: z.string() }));
 /** Somebody tried to redeem a grant that was used, closed, or not theirs: people must see it. */
 export const GrantRedemptionRefused = event(
@@ -57,7 +61,9 @@ export const GrantRedemptionRefused = event(
   1,
   z.object({ jobId: Id, epoch: z.number().int(), reason: z.enum(['already_redeemed', 'closed', 'bad_proof']), thumbprint: z.string() }),
 );
+/** Nothing can be redeemed any more. */
 export const GrantClosed = event('grant.closed', 1, z.object({ jobId: Id, epoch: z.number().int() }));
+/** The vault's events. */
 export const credentialEvents = { CredentialCreated, GrantCreated, GrantRedeemed, GrantRedemptionRefused, GrantClosed };
 
 /** A credential, as queries give it: secret inputs read `$encrypted$`. */
@@ -71,8 +77,10 @@ export const Credential = z.object({
   inputs: z.record(z.string(), z.unknown()),
   createdAt: z.string(),
 });
+/** A credential, as queries give it. */
 export type Credential = z.output<typeof Credential>;
 
+/** All credential types; everybody may see them. */
 export const ListCredentialTypes = command('vault.credential_type.list', {
   callers: ['gateway'],
   input: z.object({}),
@@ -91,6 +99,7 @@ export const CreateCredential = command('vault.credential.create', {
   }),
   output: Created,
 });
+/** By name: those that the person may read. */
 export const ListCredentials = command('vault.credential.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
@@ -121,4 +130,5 @@ export const CloseGrant = command('vault.grant.close', {
   input: z.object({ jobId: Id, epoch: z.number().int() }),
   output: z.object({}),
 });
+/** The vault's commands and queries. */
 export const credentialCommands = [ListCredentialTypes, CreateCredential, ListCredentials, PinCredentials, CreateGrant, RedeemGrant, CloseGrant] as const;

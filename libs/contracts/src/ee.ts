@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest } from './command.js';
 import { event } from './envelope.js';
 
+/** When an image is pulled: before every job, when the machine lacks it, never. */
 export const pullPolicies = ['always', 'missing', 'never'] as const;
 const Settings = z.object({
   name: Name,
@@ -15,6 +16,7 @@ const Settings = z.object({
   pull: z.enum(pullPolicies).nullish(),
   credentialId: Id.nullish(),
 });
+/** It is there from here on. */
 export const ExecutionEnvironmentRegistered = event(
   'execution_environment.registered',
   1,
@@ -34,6 +36,7 @@ export const ExecutionEnvironmentImageChanged = event(
   1,
   z.object({ executionEnvironmentId: Id, image: z.string(), pull: z.enum(pullPolicies).nullable() }),
 );
+/** The registry's events. */
 export const eeEvents = {
   ExecutionEnvironmentRegistered, ExecutionEnvironmentMadeDefault, ExecutionEnvironmentDigestResolved, ExecutionEnvironmentImageChanged,
 };
@@ -46,6 +49,7 @@ export const ExecutionEnvironment = Settings.extend({
   digest: z.string().nullable(),
   createdAt: z.string(),
 });
+/** An execution environment, as queries give it. */
 export type ExecutionEnvironment = z.output<typeof ExecutionEnvironment>;
 
 /** `invalid` quotes the part of the image reference that is wrong. */
@@ -54,6 +58,7 @@ export const RegisterExecutionEnvironment = command('registry.execution_environm
   input: Settings.extend({ idempotencyKey: IdempotencyKey.nullish() }),
   output: Created,
 });
+/** By name: the global ones and those of the person's organizations. */
 export const ListExecutionEnvironments = command('registry.execution_environment.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
@@ -91,6 +96,7 @@ export const NoteDigest = command('registry.execution_environment.note_digest', 
   input: z.object({ id: Id, image: z.string(), digest: z.string() }),
   output: z.object({}),
 });
+/** The registry's commands and queries. */
 export const eeCommands = [
   RegisterExecutionEnvironment, ListExecutionEnvironments, MakeDefaultExecutionEnvironment, ResolveExecutionEnvironment, NoteDigest,
 ] as const;

@@ -44,7 +44,6 @@ const checkText = ({ type, inject }: TypeDefinition, field: CredentialType['fiel
   if (typeof value !== 'string') throw fail('is text');
   const limit = field.multiline ? longest.multiline : longest.oneLine;
   if (value.length > limit) throw fail(`has at most ${limit} characters`);
-  // eslint-disable-next-line no-control-regex
   if (field.multiline ? /\u0000/.test(value) : /[\u0000-\u001f\u007f]/.test(value)) {
     throw fail(field.multiline ? 'has no NUL characters' : 'is one line, without control characters');
   }
