@@ -37,12 +37,13 @@ export const templatesModule = (config: TemplatesConfig): Type => {
 };
 
 const bind = (kit: ServiceKit, { git }: TemplatesConfig): TemplatesDeps => {
-  const { pool, objects, logger } = kit;
+  const { pool, objects, logger, call } = kit;
   const log = kit.log!;
   const schema = log.schema;
   kit.project(projectProjection(schema));
   kit.project(jobTemplateProjection(schema));
   const deps: TemplatesDeps = {
+    call,
     pool,
     log,
     objects,

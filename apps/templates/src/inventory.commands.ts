@@ -1,5 +1,5 @@
 /** Commands on inventories. */
-import { authorize, can } from '@gantry/contracts/access';
+import { can } from '@gantry/contracts/access';
 import type { OutputOf, PageOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import type {
@@ -17,17 +17,19 @@ import { create } from './domain/inventory.js';
 import { listInventoryHosts, readListing } from './inventory.projection.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
+import { mayCreateIn } from './organization.js';
 
 const CAUGHT_UP_MILLISECONDS = 30_000;
 
 /** An inventory with its hosts and groups, all or nothing. */
 export const createInventory = async (
-  { pool, log }: TemplatesDeps,
+  deps: TemplatesDeps,
   { idempotencyKey: key, hosts, groups, ...settings }: ReceivedBy<typeof CreateInventory>,
   context: CallContext,
 ): Promise<OutputOf<typeof CreateInventory>> => {
   const principal = context.principal!;
-  authorize(principal, 'admin', settings.organizationId, 'inventories of this organization');
+  const { pool, log } = deps;
+  await mayCreateIn(deps, settings.organizationId, 'inventories', context);
   return once({ pool, log }, { scope: `inventory.create:${principal.userId}`, key }, async (sql, id) => {
     const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, hosts, groups }));
     await claimName(sql, log.schema, {

@@ -17,6 +17,7 @@ import { decide, evolve, initial } from './domain/job-template.js';
 import { mergePrompts } from './domain/launch.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
+import { mayCreateIn } from './organization.js';
 import type { InventoryRow, JobTemplateRow, ProjectRow } from './read-model.js';
 
 const { JobTemplateCreated, JobTemplateRevised } = templateEvents;
@@ -31,7 +32,7 @@ export const createJobTemplate = async (
 ): Promise<OutputOf<typeof CreateJobTemplate>> => {
   const principal = context.principal!;
   const { pool, log } = deps;
-  authorize(principal, 'admin', settings.organizationId, 'job templates of this organization');
+  await mayCreateIn(deps, settings.organizationId, 'job templates', context);
   await checkNamed(deps, settings, principal);
   return once({ pool, log }, { scope: `job_template.create:${principal.userId}`, key }, async (sql, id) => {
     const events = eventNumbering()(decide(initial, { kind: 'create', jobTemplateId: id, settings }));
@@ -57,7 +58,7 @@ export const reviseJobTemplate = async (
   if (!template || !can(principal, 'read', template.organizationId)) throw notFound('job template', id);
   authorize(principal, 'admin', template.organizationId, `the job template ${template.name}`);
   if (settings.organizationId !== template.organizationId)
-    authorize(principal, 'admin', settings.organizationId, 'job templates of this organization');
+    await mayCreateIn(deps, settings.organizationId, 'job templates', context);
   await checkNamed(deps, settings, principal);
   const number = eventNumbering();
   const { version } = await decideAndAppend({

@@ -16,6 +16,7 @@ import type { TemplatesDeps } from './deps.js';
 import { decide, evolve, initial, type ProjectCommand } from './domain/project.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
+import { mayCreateIn } from './organization.js';
 import type { Pinned, Repository } from './project-source.js';
 import type { ProjectRow } from './read-model.js';
 
@@ -31,7 +32,7 @@ export const createProject = async (
 ): Promise<OutputOf<typeof CreateProject>> => {
   const principal = context.principal!;
   const { pool, log, allowFile } = deps;
-  authorize(principal, 'admin', settings.organizationId, 'projects of this organization');
+  await mayCreateIn(deps, settings.organizationId, 'projects', context);
   const outcome = await once(
     { pool, log },
     { scope: `project.create:${principal.userId}`, key },

@@ -1,13 +1,15 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Principal } from '@gantry/contracts/access';
 import type { InputOf } from '@gantry/contracts/command';
+import { ListOrganizations } from '@gantry/contracts/identity';
+import { commandSubject } from '@gantry/contracts/subjects';
 import {
   CreateInventory,
   CreateJobTemplate,
@@ -119,6 +121,7 @@ beforeAll(async () => {
     ],
     { stdio: 'ignore' },
   );
+  await commit('playbooks', { 'site.yml': play });
   const urls = await provision({
     adminUrl: database.adminUrl,
     database: database.name,
@@ -305,39 +308,14 @@ describe('a project', () => {
 });
 
 describe('a git server', () => {
-  const lastError = async (scmUrl: string): Promise<string> =>
-    (await failed(await createProject({ scmUrl }))).lastError!;
-
-  it('that is not there fails the sync with a sentence', async () => {
+  it('that does not answer fails the sync with a sentence, not the creation, and the pin too', async () => {
     const port = await freePort();
-    expect(await lastError(`git://127.0.0.1:${port}/x`)).toBe(
-      `127.0.0.1 port ${port} refuses connections: nothing listens there. Check the URL, the server and the firewall.`,
-    );
-  });
-
-  it('that takes the connection and says nothing is given up', async () => {
-    const server: Server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
-    expect(await lastError(`git://127.0.0.1:${port}/x`)).toContain('did not answer git within 2 s');
-    const id = await createProject({ scmUrl: `http://127.0.0.1:${port}/x` });
-    await expect(launcher.call(PinProject, { projectId: id, scmBranch: '' })).rejects.toMatchObject({
-      code: 'refused',
-    });
-    server.close();
-  });
-
-  it("without that repository fails the sync with git's words", async () => {
-    expect(await lastError(url('missing'))).toMatch(/^git says: .*(not exported|access denied)/);
-  });
-
-  it('at a link-local address is never asked', async () => {
-    expect(await lastError('http://169.254.169.254/latest/meta-data')).toContain('link-local');
-    expect(await lastError('http://[::ffff:169.254.169.254]/x')).toContain('link-local');
-  });
-
-  it('with a name that does not exist fails the sync', async () => {
-    expect(await lastError('https://no-such-host.invalid/x')).toContain('no-such-host.invalid');
+    const id = await createProject({ scmUrl: `git://127.0.0.1:${port}/x` });
+    const sentence = `127.0.0.1 port ${port} refuses connections: nothing listens there. Check the URL, the server and the firewall.`;
+    expect((await failed(id)).lastError).toBe(sentence);
+    const refusal = { code: 'refused', message: sentence };
+    await expect(launcher.call(PinProject, { projectId: id, scmBranch: '' })).rejects.toMatchObject(refusal);
+    await expect(gateway.call(SyncProject, { id }, { principal: admin })).rejects.toMatchObject(refusal);
   });
 });
 
@@ -567,6 +545,27 @@ describe('somebody without the role', () => {
     await expect(
       launcher.call(SnapshotJobTemplate, { jobTemplate: newId(), prompts: {} }),
     ).rejects.toMatchObject({ code: 'unauthenticated' });
+  });
+});
+
+describe('a superuser', () => {
+  it('makes things in organizations that are there, and in no others', async () => {
+    const { nats: connection } = service.kit;
+    // Identity's part, as far as it is asked.
+    const asked = connection.subscribe(commandSubject(ListOrganizations), {
+      callback: (_, message) => {
+        const { ids } = message.json<{ ids: string[] }>();
+        const found = ids.includes(organizationId) && message.headers?.has('Gantry-Assertion');
+        message.respond(JSON.stringify({ ok: { items: [], hasNextPage: false, totalCount: found ? 1 : 0 } }));
+      },
+    });
+    const superuser = testPrincipal({ superuser: true });
+    await createInventory({}, superuser);
+    await expect(createInventory({ organizationId: newId() }, superuser)).rejects.toThrow(
+      'There is no organization',
+    );
+    asked.unsubscribe();
+    await expect(createInventory({}, superuser)).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
 

@@ -57,8 +57,9 @@ export const CreateOrganization = command('identity.organization.create', {
   input: z.object({ name: Name, description: z.string().max(10_000).default(''), idempotencyKey: IdempotencyKey.nullish() }),
   output: Created,
 });
+/** Those that the asking person belongs to. Templates asks whether one is there before it makes things in it. */
 export const ListOrganizations = command('identity.organization.list', {
-  callers: ['gateway'],
+  callers: ['gateway', 'templates'],
   input: PageRequest.extend({ name: z.string().nullish(), ids: z.array(Id).max(200).nullish() }),
   output: pageOf(Organization),
 });
