@@ -82,4 +82,9 @@ describe('an inventory listing', () => {
     });
     expect(text).toContain('{"a":2,"z":1}');
   });
+
+  it('gives a group with nothing in it no host of its name', () => {
+    const listing = JSON.parse(inventoryListing({ variables: {}, hosts: [], groups: [group('empty', [])] })) as object;
+    expect(listing).toMatchObject({ ungrouped: { hosts: [] }, empty: { hosts: [] } });
+  });
 });
