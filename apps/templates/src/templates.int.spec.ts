@@ -371,7 +371,7 @@ describe('an inventory', () => {
     expect(JSON.parse((await bytesOf(object)).toString())).toEqual({
       _meta: { hostvars: { a: { n: 'a' }, b: { n: 'b' } } },
       all: { children: ['ungrouped', 'web'], vars: { x: 1 } },
-      ungrouped: {},
+      ungrouped: { hosts: [] },
       web: { hosts: ['a', 'b'] },
     });
     expect(await launcher.call(SnapshotInventory, { inventoryId: id })).toEqual({ object, totalHosts });
