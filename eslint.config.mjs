@@ -50,9 +50,9 @@ export default tseslint.config(
   {
     // The testkit is for tests alone.
     files: ['apps/*/src/**/*.{ts,tsx}', 'libs/{eventlog,bus,service}/src/**/*.ts'],
-    ignores: ['**/*.spec.{ts,tsx}'],
+    ignores: ['**/*.spec.{ts,tsx}', 'apps/*/src/testing/**'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: [{ regex: '^@gantry/testkit', message: 'the testkit is for *.spec.ts only' }] }],
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^@gantry/testkit', message: 'the testkit is for *.spec.ts and src/testing only' }] }],
     },
   },
   {
@@ -77,5 +77,6 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['**/*.spec.{ts,tsx,mjs}', 'test/**/*.ts', 'libs/testkit/**/*.ts'], rules: { 'max-lines-per-function': 'off' } },
+  { files: ['**/*.spec.{ts,tsx,mjs}', 'apps/*/src/testing/**/*.ts', 'test/**/*.ts', 'libs/testkit/**/*.ts'],
+    rules: { 'max-lines-per-function': 'off' } },
 );

@@ -4,13 +4,17 @@ import { organizationRoles, Principal } from './access.js';
 import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest, serviceNames } from './command.js';
 import { event } from './envelope.js';
 
+/** An organization exists from here on. */
 export const OrganizationCreated = event('organization.created', 1, z.object({ organizationId: Id, name: Name, description: z.string() }));
+/** A user exists from here on. */
 export const UserCreated = event(
   'user.created',
   1,
   z.object({ userId: Id, username: z.string(), email: z.string().nullable(), superuser: z.boolean(), auditor: z.boolean() }),
 );
+/** A user has this role in this organization. */
 export const UserRoleGranted = event('user.role_granted', 1, z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }));
+/** A user no longer has this role in this organization. */
 export const UserRoleRevoked = event('user.role_revoked', 1, z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }));
 /** `sha256` is of the token, 256 random bits: it cannot be turned back. */
 export const TokenIssued = event(
@@ -18,12 +22,15 @@ export const TokenIssued = event(
   1,
   z.object({ tokenId: Id, userId: Id, description: z.string(), sha256: z.string(), expiresAt: z.iso.datetime().nullable() }),
 );
+/** The token is dead. */
 export const TokenRevoked = event('token.revoked', 1, z.object({ tokenId: Id }));
 
+/** Every event in identity's log. */
 export const identityEvents = { OrganizationCreated, UserCreated, UserRoleGranted, UserRoleRevoked, TokenIssued, TokenRevoked };
 
 /** An organization, as queries give it. */
 export const Organization = z.object({ id: Id, name: Name, description: z.string(), createdAt: z.string() });
+/** An organization, as queries give it. */
 export type Organization = z.output<typeof Organization>;
 
 /** A user, as queries give them. */
@@ -35,6 +42,7 @@ export const User = z.object({
   auditor: z.boolean(),
   createdAt: z.string(),
 });
+/** A user, as queries give them. */
 export type User = z.output<typeof User>;
 
 /** Whose token is this? `assertion` is a JWT (EdDSA, at most 5 minutes) that other services check by `identity.keys.get`. Errors: unauthenticated. */
@@ -75,6 +83,7 @@ export const CreateUser = command('identity.user.create', {
   }),
   output: Created,
 });
+/** Users that the caller may see, by username. */
 export const ListUsers = command('identity.user.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
@@ -86,6 +95,7 @@ export const GrantRole = command('identity.user.grant_role', {
   input: z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }),
   output: z.object({}),
 });
+/** Superusers and administrators of the organization. Taking what is not there changes nothing. */
 export const RevokeRole = command('identity.user.revoke_role', {
   callers: ['gateway'],
   input: z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }),
@@ -97,8 +107,10 @@ export const IssueToken = command('identity.token.issue', {
   input: z.object({ userId: Id.nullish(), description: z.string().max(500).default(''), expiresInSeconds: z.number().int().positive().nullish() }),
   output: z.object({ id: Id, token: z.string() }),
 });
+/** One's own token, or (superusers) anybody's. Errors: not_found, forbidden. */
 export const RevokeToken = command('identity.token.revoke', { callers: ['gateway'], input: z.object({ id: Id }), output: z.object({}) });
 
+/** What identity answers. */
 export const identityCommands = [
   VerifyToken, GetKeys, CreateOrganization, ListOrganizations, CreateUser, ListUsers, GrantRole, RevokeRole, IssueToken, RevokeToken,
 ] as const;

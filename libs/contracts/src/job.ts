@@ -6,21 +6,27 @@ import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
 
 /** In Ansible's usual words. `error`: something other than the playbook ended the job; the reason says what. */
 export const jobStatuses = ['pending', 'waiting', 'running', 'successful', 'failed', 'error', 'canceled'] as const;
+/** Where a job is in its life. */
 export type JobStatus = (typeof jobStatuses)[number];
 /** The statuses a job ends with. */
 export const finalStatuses = ['successful', 'failed', 'error', 'canceled'] as const;
+/** How a job ended. */
 export type FinalStatus = (typeof finalStatuses)[number];
+/** Is the job over? */
 export const isFinal = (status: JobStatus): status is FinalStatus => (finalStatuses as readonly string[]).includes(status);
 
+/** What started a job. */
 export const launchTypes = ['manual', 'relaunch', 'schedule', 'webhook', 'event', 'workflow'] as const;
 
 /** Why something ended: a short code for programs, a sentence for people. */
 export const Reason = z.object({ code: z.string(), message: z.string() });
+/** Why something waits or ended. */
 export type Reason = z.output<typeof Reason>;
 
 const Launcher = z.object({ userId: z.string(), username: z.string() });
 const jobId = z.object({ jobId: Id });
 
+/** Somebody launched it: what it shall run, with the prompts as given. The job is accepted. */
 export const JobRequested = event(
   'job.requested',
   1,
@@ -32,6 +38,7 @@ export const JobRequested = event(
     idempotencyKey: z.string().nullable(),
   }),
 );
+/** The image of a job and why it is this one. */
 export const PinnedImage = z.object({
   executionEnvironmentId: Id,
   name: z.string(),
@@ -42,6 +49,7 @@ export const PinnedImage = z.object({
   credentialId: Id.nullish(),
   reason: z.string(),
 });
+/** Everything it depends on is fixed. */
 export const JobPinned = event(
   'job.pinned',
   1,
@@ -56,9 +64,13 @@ export const JobPinned = event(
 export const JobQueued = event('job.queued', 1, jobId.extend({ reason: Reason }));
 /** Its turn: attempt `epoch` begins. */
 export const JobDispatched = event('job.dispatched', 1, jobId.extend({ epoch: z.number().int(), instanceGroup: z.string() }));
+/** The image was not there, or has to be asked for again. */
 export const JobImagePullStarted = event('job.image_pull_started', 1, jobId.extend({ image: z.string() }));
+/** The image has been fetched. */
 export const JobImagePulled = event('job.image_pulled', 1, jobId.extend({ image: z.string(), digest: z.string(), durationMilliseconds: z.number() }));
+/** The image was there. */
 export const JobImageCached = event('job.image_cached', 1, jobId.extend({ image: z.string(), digest: z.string() }));
+/** The pod of this attempt exists. */
 export const JobPodCreated = event('job.pod_created', 1, jobId.extend({ epoch: z.number().int(), pod: z.string(), driver: z.string() }));
 /** The agent inside has spoken. */
 export const JobPodStarted = event(
@@ -75,11 +87,13 @@ export const JobPodStarted = event(
     }),
   }),
 );
+/** The pod has its credentials, sealed to the key with this thumbprint. */
 export const JobCredentialsRedeemed = event('job.credentials_redeemed', 1, jobId.extend({ epoch: z.number().int(), thumbprint: z.string() }));
 /** Somebody tried to redeem this job's credentials who may not. */
 export const JobCredentialAlarm = event('job.credential_alarm', 1, jobId.extend({ epoch: z.number().int(), reason: z.string() }));
 /** The engine's or cluster's own words about a problem that may still pass. */
 export const JobPodProblem = event('job.pod_problem', 1, jobId.extend({ epoch: z.number().int(), reason: Reason }));
+/** Somebody wants it to end. */
 export const JobCancelRequested = event('job.cancel_requested', 1, jobId.extend({ by: Launcher, force: z.boolean() }));
 const Sealed = z.object({
   epoch: z.number().int(),
@@ -94,12 +108,15 @@ const Sealed = z.object({
   reason: Reason.nullable(),
   artifacts: z.record(z.string(), z.unknown()),
 });
+/** Nothing can be added to its record any more. */
 export const JobRecordSealed = event('job.record_sealed', 1, jobId.extend(Sealed.shape));
+/** The pod and all that was its own are gone; how it ended, in the words of its engine. */
 export const JobPodDestroyed = event(
   'job.pod_destroyed',
   1,
   jobId.extend({ epoch: z.number().int(), pod: z.string(), exitCode: z.number().int().nullable(), oomKilled: z.boolean(), detail: z.string() }),
 );
+/** It is over. Whatever follows from a job follows from this event alone. */
 export const JobFinished = event(
   'job.finished',
   1,
@@ -112,6 +129,7 @@ export const JobFinished = event(
   }),
 );
 
+/** Every event in the launcher's log. */
 export const jobEvents = {
   JobRequested, JobPinned, JobQueued, JobDispatched, JobImagePullStarted, JobImagePulled, JobImageCached, JobPodCreated, JobPodStarted,
   JobCredentialsRedeemed, JobCredentialAlarm, JobPodProblem, JobCancelRequested, JobRecordSealed, JobPodDestroyed, JobFinished,
@@ -148,6 +166,7 @@ export const Job = z.object({
   record: z.object({ lastCounter: z.number().int(), lastLine: z.number().int(), sha256: z.string(), exitCode: z.number().int().nullable() }).nullable(),
   artifacts: z.record(z.string(), z.unknown()),
 });
+/** A job, as queries give it. */
 export type Job = z.output<typeof Job>;
 
 /** One event of the job's stream, as the timeline shows it. */
@@ -158,6 +177,7 @@ export const TimelineEntry = z.object({
   actor: z.object({ kind: z.string(), id: z.string(), name: z.string() }),
   data: z.record(z.string(), z.unknown()),
 });
+/** One event of the job's stream. */
 export type TimelineEntry = z.output<typeof TimelineEntry>;
 
 /** Errors: not_found, forbidden, invalid (prompts). The job is durably accepted when this answers; the same idempotency key of the same person gives the same job. */
@@ -178,6 +198,7 @@ export const CancelJob = command('launcher.job.cancel', {
   input: z.object({ jobId: Id, force: z.boolean().default(false) }),
   output: z.object({ status: z.enum(jobStatuses) }),
 });
+/** Errors: not_found, forbidden. */
 export const GetJob = command('launcher.job.get', { callers: ['gateway'], input: z.object({ jobId: Id }), output: Job });
 /** Newest first. */
 export const ListJobs = command('launcher.job.list', {
@@ -185,9 +206,11 @@ export const ListJobs = command('launcher.job.list', {
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish(), status: z.array(z.enum(jobStatuses)).nullish(), jobTemplateId: Id.nullish() }),
   output: pageOf(Job),
 });
+/** The job's events after a version, oldest first. Errors: not_found, forbidden. */
 export const GetTimeline = command('launcher.job.timeline', {
   callers: ['gateway'],
   input: z.object({ jobId: Id, afterVersion: z.number().int().min(0).default(0) }),
   output: z.object({ entries: z.array(TimelineEntry) }),
 });
+/** What the launcher answers. */
 export const jobCommands = [LaunchJob, CancelJob, GetJob, ListJobs, GetTimeline] as const;

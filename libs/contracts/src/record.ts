@@ -6,7 +6,9 @@ import { finalStatuses, JobPodStarted, JobRecordSealed, Reason } from './job.js'
 import { StoredObject, Variables } from './template.js';
 
 const jobId = z.object({ jobId: Id });
+/** A pod of this attempt may write. */
 export const RecordOpened = event('record.opened', 1, jobId.extend({ epoch: z.number().int() }));
+/** The agent of this attempt has proved who it is. */
 export const RecordAgentStarted = event('record.agent_started', 1, jobId.extend({ epoch: z.number().int(), agent: JobPodStarted.data.shape.agent }));
 /** Other bytes came for a counter that is committed: nothing was overwritten. */
 export const RecordIntegrityAlarm = event(
@@ -16,6 +18,7 @@ export const RecordIntegrityAlarm = event(
 );
 /** Complete (status said by the agent) or ended without a final message (status null). Nothing can be added after it. */
 export const RecordSealed = event('record.sealed', 1, jobId.extend(JobRecordSealed.data.omit({ jobId: true }).shape));
+/** Every event in ingest's log. */
 export const recordEvents = { RecordOpened, RecordAgentStarted, RecordIntegrityAlarm, RecordSealed };
 
 /** What the pod is to run: none of it secret. */
@@ -28,6 +31,7 @@ export const Payload = z.object({
   extraVars: Variables,
   timeoutSeconds: z.number().int(),
 });
+/** What the pod is to run. */
 export type Payload = z.output<typeof Payload>;
 
 /** Prepares for the pod of this attempt. Idempotent; a higher epoch shuts out the one before. `bearerSha256`: hex. */
@@ -65,14 +69,17 @@ export const JobEvent = z.object({
   changed: z.boolean(),
   eventData: z.record(z.string(), z.unknown()),
 });
+/** A job event. */
 export type JobEvent = z.output<typeof JobEvent>;
 
+/** Which events of a job; all conditions together. */
 export const JobEventFilter = z.object({
   hosts: z.array(z.string()).max(100).nullish(),
   events: z.array(z.string()).max(50).nullish(),
   failedOnly: z.boolean().nullish(),
   changedOnly: z.boolean().nullish(),
 });
+/** Which events of a job. */
 export type JobEventFilter = z.output<typeof JobEventFilter>;
 
 /** How a record ended: on the last batch of the live output. */
@@ -99,6 +106,7 @@ export const ReadStdout = command('ingest.stdout.read', {
   input: z.object({ jobId: Id, startLine: z.number().int().min(0).default(0), endLine: z.number().int().nullish() }),
   output: z.object({ text: z.string(), startLine: z.number().int(), endLine: z.number().int(), totalLines: z.number().int() }),
 });
+/** Results of one host in a job, by Ansible's own counters. */
 export const HostSummary = z.object({
   host: z.string(),
   ok: z.number().int(),
@@ -109,6 +117,7 @@ export const HostSummary = z.object({
   rescued: z.number().int(),
   ignored: z.number().int(),
 });
+/** Results of one host in a job. */
 export type HostSummary = z.output<typeof HostSummary>;
 /** Per host, counted as the job runs; by host name. */
 export const ListHostSummaries = command('ingest.host_summary.list', {
@@ -116,8 +125,10 @@ export const ListHostSummaries = command('ingest.host_summary.list', {
   input: z.object({ jobId: Id, first: z.number().int().min(1).max(1_000).default(200), after: z.string().nullish() }),
   output: z.object({ items: z.array(HostSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
 });
+/** What ingest answers. */
 export const recordCommands = [OpenRecord, CancelRecord, CloseRecord, ListJobEvents, ReadStdout, ListHostSummaries] as const;
 
 /** On `gantry.live.<jobId>`, core NATS, after each commit: only a hint, the events are read from ingest. */
 export const LiveHint = z.object({ jobId: Id, committedCounter: z.number().int(), sealed: z.boolean() });
+/** There is something new to read. */
 export type LiveHint = z.output<typeof LiveHint>;

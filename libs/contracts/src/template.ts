@@ -5,6 +5,7 @@ import { event } from './envelope.js';
 
 /** Bytes that are stored once, by what they are. */
 export const StoredObject = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), sizeBytes: z.number().int() });
+/** Bytes in the object store. */
 export type StoredObject = z.output<typeof StoredObject>;
 
 /** Variables of a host, a group, an inventory or a launch. */
@@ -22,12 +23,15 @@ const ProjectSettings = z.object({
   /** Fetch again at every launch; else a launch uses the last synced commit. */
   scmUpdateOnLaunch: z.boolean().default(false),
 });
+/** A project exists from here on. */
 export const ProjectCreated = event('project.created', 1, ProjectSettings.extend({ projectId: Id }));
+/** Fetched: what the branch meant, and the archive of it. */
 export const ProjectSynced = event(
   'project.synced',
   1,
   z.object({ projectId: Id, branch: z.string(), commit: z.string(), archive: StoredObject, playbooks: z.array(z.string()) }),
 );
+/** Not fetched; git's own words. */
 export const ProjectSyncFailed = event('project.sync_failed', 1, z.object({ projectId: Id, branch: z.string(), message: z.string() }));
 
 /** A host or group name: what Ansible takes, without patterns' special characters. */
@@ -45,12 +49,16 @@ const InventorySettings = z.object({
   organizationId: Id,
   variables: Variables.default({}),
 });
+/** An inventory exists from here on, empty. */
 export const InventoryCreated = event('inventory.created', 1, InventorySettings.extend({ inventoryId: Id }));
+/** Hosts were added. */
 export const InventoryHostsAdded = event('inventory.hosts_added', 1, z.object({ inventoryId: Id, hosts: z.array(Host) }));
+/** Groups were added. */
 export const InventoryGroupsAdded = event('inventory.groups_added', 1, z.object({ inventoryId: Id, groups: z.array(Group) }));
 
 /** What a launch may change: AWX's ask_*_on_launch flags. */
 export const prompts = ['variables', 'limit', 'inventory', 'credentials', 'executionEnvironment', 'scmBranch', 'tags', 'skipTags', 'verbosity', 'forks', 'jobType', 'diffMode', 'timeout'] as const;
+/** Something that a launch may change. */
 export type Prompt = (typeof prompts)[number];
 
 const JobTemplateSettings = z.object({
@@ -78,11 +86,14 @@ const JobTemplateSettings = z.object({
   allowSimultaneous: z.boolean().default(false),
   askOnLaunch: z.array(z.enum(prompts)).default([]),
 });
+/** Everything that a job template says. */
 export type JobTemplateSettings = z.output<typeof JobTemplateSettings>;
+/** A job template exists from here on, at version 1. */
 export const JobTemplateCreated = event('job_template.created', 1, JobTemplateSettings.extend({ jobTemplateId: Id }));
 /** All settings anew; the stream's version is the template's version. */
 export const JobTemplateRevised = event('job_template.revised', 1, JobTemplateSettings.extend({ jobTemplateId: Id }));
 
+/** Every event in templates' log. */
 export const templateEvents = {
   ProjectCreated, ProjectSynced, ProjectSyncFailed, InventoryCreated, InventoryHostsAdded, InventoryGroupsAdded, JobTemplateCreated, JobTemplateRevised,
 };
@@ -97,14 +108,19 @@ export const Project = ProjectSettings.extend({
   syncedAt: z.string().nullable(),
   createdAt: z.string(),
 });
+/** A project, as queries give it. */
 export type Project = z.output<typeof Project>;
 /** An inventory, as queries give it. */
 export const Inventory = InventorySettings.extend({ id: Id, totalHosts: z.number().int(), totalGroups: z.number().int(), createdAt: z.string() });
+/** An inventory, as queries give it. */
 export type Inventory = z.output<typeof Inventory>;
+/** A host, as queries give it. */
 export const InventoryHost = Host.extend({ inventoryId: Id });
+/** A host, as queries give it. */
 export type InventoryHost = z.output<typeof InventoryHost>;
 /** A job template, as queries give it. */
 export const JobTemplate = JobTemplateSettings.extend({ id: Id, version: z.number().int(), createdAt: z.string() });
+/** A job template, as queries give it. */
 export type JobTemplate = z.output<typeof JobTemplate>;
 
 /** What a launch asks for beyond the template. A value for something the template does not prompt for is refused with its name. */
@@ -123,6 +139,7 @@ export const LaunchPrompts = z.object({
   diffMode: z.boolean().nullish(),
   timeoutSeconds: z.number().int().min(0).nullish(),
 });
+/** What a launch asks for beyond the template. */
 export type LaunchPrompts = z.output<typeof LaunchPrompts>;
 
 /** What a job will run: the template at its version with the prompts merged in. Never a secret. */
@@ -133,6 +150,7 @@ export const LaunchSnapshot = JobTemplateSettings.omit({ inventoryId: true, askO
   projectName: z.string(),
   inventoryName: z.string(),
 });
+/** What a job will run. */
 export type LaunchSnapshot = z.output<typeof LaunchSnapshot>;
 
 /** Errors of the creating commands: forbidden, not_found (something they name), conflict (name taken), invalid. */
@@ -148,11 +166,13 @@ export const SyncProject = command('templates.project.sync', {
   input: z.object({ id: Id }),
   output: z.object({ commit: z.string() }),
 });
+/** Projects that the caller may see, by name. */
 export const ListProjects = command('templates.project.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
   output: pageOf(Project),
 });
+/** With hosts and groups; all of it or nothing. */
 export const CreateInventory = command('templates.inventory.create', {
   callers: ['gateway'],
   input: InventorySettings.extend({
@@ -162,16 +182,19 @@ export const CreateInventory = command('templates.inventory.create', {
   }),
   output: Created,
 });
+/** Inventories that the caller may see, by name. */
 export const ListInventories = command('templates.inventory.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
   output: pageOf(Inventory),
 });
+/** Hosts of one inventory, by name. Errors: not_found, forbidden. */
 export const ListInventoryHosts = command('templates.inventory_host.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ inventoryId: Id }),
   output: pageOf(InventoryHost),
 });
+/** Everything it names must exist and be usable by the caller. */
 export const CreateJobTemplate = command('templates.job_template.create', {
   callers: ['gateway'],
   input: JobTemplateSettings.extend({ idempotencyKey: IdempotencyKey.nullish() }),
@@ -183,6 +206,7 @@ export const ReviseJobTemplate = command('templates.job_template.revise', {
   input: JobTemplateSettings.extend({ id: Id, expectedVersion: z.number().int().nullish() }),
   output: z.object({ version: z.number().int() }),
 });
+/** Job templates that the caller may see, by name. */
 export const ListJobTemplates = command('templates.job_template.list', {
   callers: ['gateway'],
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish(), name: z.string().nullish() }),
@@ -210,6 +234,7 @@ export const SnapshotInventory = command('templates.inventory.snapshot', {
   output: z.object({ object: StoredObject, totalHosts: z.number().int() }),
 });
 
+/** What templates answers. */
 export const templateCommands = [
   CreateProject, SyncProject, ListProjects, CreateInventory, ListInventories, ListInventoryHosts,
   CreateJobTemplate, ReviseJobTemplate, ListJobTemplates, SnapshotJobTemplate, PinProject, SnapshotInventory,
