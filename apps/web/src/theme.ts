@@ -54,7 +54,10 @@ export const theme = createTheme({
   },
   cursorType: 'pointer',
   components: {
-    Table: { defaultProps: { verticalSpacing: 8, horizontalSpacing: 'md', highlightOnHover: true } },
+    Table: {
+      defaultProps: { fz: 'md', verticalSpacing: 8, horizontalSpacing: 'md', highlightOnHover: true },
+    },
+    Anchor: { defaultProps: { inherit: true } },
     Button: { defaultProps: { size: 'sm' } },
     Badge: { defaultProps: { radius: 'sm' } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: true } },

@@ -22,11 +22,11 @@ export interface Watch<Result, Variables> {
   onState?: (state: LiveState, problem?: ApiProblem) => void;
 }
 
-let client: { token: string | null; ws: Client } | null = null;
+let client: { token: string | null; ws: Client; open: boolean } | null = null;
 
 /** One connection for all subscriptions of a session; it opens with the first and closes with the last. */
-const clientFor = (token: string | null): Client => {
-  if (client?.token === token) return client.ws;
+const clientFor = (token: string | null) => {
+  if (client?.token === token) return client;
   void client?.ws.dispose();
   const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`;
   const ws = createClient({
@@ -37,8 +37,11 @@ const clientFor = (token: string | null): Client => {
     lazyCloseTimeout: 3_000,
     connectionParams: token ? { authorization: `Bearer ${token}` } : {},
   });
-  client = { token, ws };
-  return ws;
+  const made = { token, ws, open: false };
+  ws.on('connected', () => (made.open = true));
+  ws.on('closed', () => (made.open = false));
+  client = made;
+  return made;
 };
 
 const asProblem = (error: unknown): ApiProblem => {
@@ -65,8 +68,11 @@ export const watch = <Result, Variables>(options: Watch<Result, Variables>): (()
   const attempt = (): void => {
     const { token } = currentSession();
     if (stopped) return;
-    options.onState?.('connecting');
-    stopAttempt = clientFor(token).subscribe<Result>(
+    const connection = clientFor(token);
+    // A subscription that has nothing to say yet is live as soon as its connection is.
+    options.onState?.(connection.open ? 'live' : 'connecting');
+    const unlisten = connection.ws.on('connected', () => !stopped && options.onState?.('live'));
+    const unsubscribe = connection.ws.subscribe<Result>(
       { query: options.document.text, variables: options.variables() as Record<string, unknown> },
       {
         next: ({ data, errors }) => {
@@ -77,9 +83,16 @@ export const watch = <Result, Variables>(options: Watch<Result, Variables>): (()
           if (data) options.onData(data);
         },
         error: (error) => fail(asProblem(error), token),
-        complete: () => !stopped && options.onState?.('ended'),
+        complete: () => {
+          unlisten();
+          if (!stopped) options.onState?.('ended');
+        },
       },
     );
+    stopAttempt = () => {
+      unlisten();
+      unsubscribe();
+    };
   };
   const fail = (problem: ApiProblem, token: string | null): void => {
     if (stopped) return;

@@ -14,7 +14,7 @@ import { LiveMark } from './live-mark.js';
 import { statusWords, StatusBadge } from './status.js';
 
 const columns: Column<JobRow>[] = [
-  { title: 'Status', width: 130, cell: (job) => <StatusBadge status={job.status} testId="job-status" /> },
+  { title: 'Status', width: 148, cell: (job) => <StatusBadge status={job.status} testId="job-status" /> },
   {
     title: 'Job',
     cell: (job) => (
@@ -143,7 +143,7 @@ export const JobsPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="jobs"
+        noun="job"
         empty={
           status.length ? (
             <Empty

@@ -65,7 +65,7 @@ export const CredentialsPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="credentials"
+        noun="credential"
         empty={
           <Empty icon={KeyRound} title="No credentials yet">
             Jobs on this machine’s own container network may need none. Otherwise add a key or password with

@@ -94,7 +94,7 @@ export const EesPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="execution environments"
+        noun="execution environment"
         empty={
           <Empty icon={Boxes} title="No Execution Environments">
             Register an image with the <code>registerExecutionEnvironment</code> mutation of the API; jobs

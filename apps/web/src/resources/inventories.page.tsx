@@ -45,7 +45,7 @@ export const InventoriesPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="inventories"
+        noun="inventory"
         empty={
           <Empty icon={Server} title="No inventories yet">
             List the hosts with the <code>createInventory</code> mutation of the API.

@@ -87,7 +87,7 @@ export const InventoryPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="hosts"
+        noun="host"
         empty={
           <Empty icon={Server} title="No hosts">
             A playbook on this inventory finds nothing to do. Make an inventory with hosts and use it in the

@@ -156,7 +156,7 @@ export const ProjectsPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="projects"
+        noun="project"
         empty={
           <Empty icon={FolderGit2} title="No projects yet">
             Name a git repository with the <code>createProject</code> mutation of the API; its playbooks can

@@ -48,8 +48,11 @@ interface DataTableProps<Row> {
   onRetry: () => void;
   empty: ReactNode;
   paging: Paging;
+  /** What a row is, as one. */
   noun: string;
 }
+
+const pluralOf = (noun: string): string => (noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`);
 
 /** The table with its states. */
 export const DataTable = <Row,>(props: DataTableProps<Row>) => {
@@ -57,7 +60,11 @@ export const DataTable = <Row,>(props: DataTableProps<Row>) => {
   const rows = props.rows ?? list?.nodes ?? [];
   if (problem !== undefined && !list)
     return (
-      <ProblemNote problem={problem} onRetry={props.onRetry} title={`The ${props.noun} cannot be shown`} />
+      <ProblemNote
+        problem={problem}
+        onRetry={props.onRetry}
+        title={`The ${pluralOf(props.noun)} cannot be shown`}
+      />
     );
   if (list && rows.length === 0 && paging.page === 1) return <Panel>{props.empty}</Panel>;
   return (
@@ -98,7 +105,7 @@ export const DataTable = <Row,>(props: DataTableProps<Row>) => {
       {list && (
         <Group justify="space-between" px="md" py={8} className="table-foot">
           <Text c="dimmed" fz="xs">
-            {list.totalCount.toLocaleString()} {props.noun}
+            {list.totalCount.toLocaleString()} {list.totalCount === 1 ? props.noun : pluralOf(props.noun)}
             {paging.page > 1 && ` · page ${paging.page}`}
           </Text>
           {(paging.page > 1 || list.pageInfo.hasNextPage) && (

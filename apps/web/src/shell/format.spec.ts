@@ -3,6 +3,7 @@ import { shortHash, tellAgo, tellCount, tellDuration } from './format.js';
 
 describe('a duration', () => {
   it.each([
+    [0.038, '38 ms'],
     [0.25, '0.3 s'],
     [42.9, '42 s'],
     [187, '3 min 07 s'],

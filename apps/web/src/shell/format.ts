@@ -1,8 +1,9 @@
 /** Times and lengths, told to people. */
 
-/** Seconds as `4.2 s`, `3 min 07 s` or `2 h 05 min`. */
+/** Seconds as `38 ms`, `4.2 s`, `3 min 07 s` or `2 h 05 min`. */
 export const tellDuration = (seconds: number): string => {
   if (!Number.isFinite(seconds) || seconds < 0) return '–';
+  if (seconds > 0 && seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.floor(seconds);
   if (whole < 60) return `${whole} s`;

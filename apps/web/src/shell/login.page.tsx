@@ -108,11 +108,8 @@ export const LoginPage = () => {
               Sign in
             </Button>
             <Text c="dimmed" fz="xs">
-              No token of your own? An administrator issues one with the{' '}
-              <Anchor fz="xs" component="span" underline="never">
-                issueToken
-              </Anchor>{' '}
-              mutation of the API.
+              No token of your own? An administrator issues one with the <Code>issueToken</Code> mutation of
+              the API.
             </Text>
           </Stack>
         </form>

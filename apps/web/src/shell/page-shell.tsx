@@ -106,7 +106,7 @@ export const PageShell = ({ children }: { children: ReactNode }) => {
   return (
     <AppShell
       header={{ height: 50 }}
-      navbar={{ width: 224, breakpoint: 'sm', collapsed: { mobile: !open } }}
+      navbar={{ width: 244, breakpoint: 'sm', collapsed: { mobile: !open } }}
       padding={{ base: 'sm', sm: 'lg' }}
     >
       <AppShell.Header className="bar">

@@ -82,7 +82,7 @@ export const TemplatesPage = () => {
         problem={problem}
         onRetry={refresh}
         paging={paging}
-        noun="templates"
+        noun="template"
         empty={
           <Empty icon={Rocket} title="No templates yet">
             A template joins a project’s playbook with an inventory and credentials. Make the first with the{' '}
