@@ -7,6 +7,8 @@ import { PinProject, SnapshotJobTemplate } from '@gantry/contracts/template';
 import type { RunningService } from '@gantry/service/boot';
 import { testPrincipal } from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
+import { startNats } from '@gantry/testkit/nats';
+import { freshDatabase } from '@gantry/testkit/postgres';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { podName } from './pod/description.js';
@@ -17,9 +19,10 @@ let world: World;
 let launcher: RunningService;
 
 beforeAll(async () => {
-  world = await createWorld();
+  const [database, nats] = await Promise.all([freshDatabase(), startNats()]);
+  world = await createWorld({ database, nats });
 });
-afterAll(() => world.close());
+afterAll(() => world?.close());
 
 const jobOf = (pod: FakePod): string => pod.description.environment['GANTRY_JOB_ID']!;
 /** The pod does its work and says so. */
@@ -37,7 +40,7 @@ beforeEach(async () => {
   Object.assign(machine, { before: fresh.before, obedient: true, onStart: work });
   launcher = await world.startLauncher();
 });
-afterEach(() => launcher.stop());
+afterEach(() => launcher?.stop());
 
 const runningJob = async (): Promise<{ jobId: string; pod: string }> => {
   world.machine.onStart = () => undefined;

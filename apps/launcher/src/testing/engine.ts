@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '@gantry/testkit/eventually';
+import { vi } from 'vitest';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const privateConfig = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'containers.conf');
@@ -44,7 +44,12 @@ export const startEngine = async (): Promise<TestEngine> => {
   let service: ChildProcess;
   const start = async (): Promise<void> => {
     service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], { env: environment, stdio: 'ignore' });
-    await eventually(() => answers(socket), { what: 'the engine to answer', timeoutMs: 30_000 });
+    await vi.waitFor(
+      async () => {
+        if (!(await answers(socket))) throw new Error('the engine does not answer');
+      },
+      { timeout: 30_000 },
+    );
   };
   const end = (): Promise<void> =>
     new Promise((resolve) => {

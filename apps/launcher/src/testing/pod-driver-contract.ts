@@ -1,10 +1,9 @@
 /** What every pod driver must do. Registers its tests: call it in an integration spec. */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually } from '@gantry/testkit/eventually';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describePod, podLabels, podName, type PodDescription } from '../pod/description.js';
 import type { PodDriver } from '../pod/driver.js';
 
@@ -59,138 +58,163 @@ if do == 'eat':
 sys.exit(int(do))
 `;
 
+interface Bench {
+  subject: DriverSubject;
+  driver: PodDriver;
+  installationId: string;
+  /** A pod's description; the pod is removed after the test. */
+  describeTest(act: string, change?: Partial<PodDescription>): Promise<PodDescription>;
+  started(act: string): Promise<string>;
+  says(pod: string, words: string): Promise<void>;
+  hasToken(pod: string): Promise<void>;
+}
+
+const never = new AbortController().signal;
+
 /** Registers the tests. */
 export const podDriverContract = (name: string, make: () => Promise<DriverSubject>): void => {
   describe(`${name}, as a pod driver`, () => {
-    const installationId = randomUUID();
-    const made: string[] = [];
-    const folder = mkdtempSync(join(tmpdir(), 'gantry-pods-'));
-    let subject: DriverSubject;
-    let driver: PodDriver;
+    const bench = createBench(make);
+    livesOfPods(bench);
+    endsOfPods(bench);
+  });
+};
 
-    beforeAll(async () => {
-      subject = await make();
-      driver = subject.driver;
-    });
-    afterAll(async () => {
-      rmdirSync(folder);
-      await subject.close();
-    });
-    afterEach(async () => {
-      for (const pod of made.splice(0)) await driver.destroy(pod);
-    });
+const createBench = (make: () => Promise<DriverSubject>): Bench => {
+  const installationId = randomUUID();
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-pods-'));
+  chmodSync(folder, 0o755);
+  const made: string[] = [];
+  const bench = { installationId } as Bench;
 
-    const never = new AbortController().signal;
-    const describeTest = async (act: string, change: Partial<PodDescription> = {}): Promise<PodDescription> => {
-      const ready = await driver.ensureImage({ image: subject.image, digest: null, pull: 'never' }, { onPull: () => expect.fail('it is there'), signal: never });
-      const settings = {
-        installationId,
-        podsUrl: `unix://${folder}/ingest.sock`,
-        network: 'none',
-        limits: { memoryBytes: 256 * 1024 * 1024, cpus: 1, processes: 64 },
-        agentSource: Buffer.from(program),
-      };
-      const described = describePod(settings, { id: randomUUID(), epoch: 1, image: ready.reference });
-      made.push(described.name);
-      return { ...described, environment: { ...described.environment, DO: act }, ...change };
+  beforeAll(async () => {
+    bench.subject = await make();
+    bench.driver = bench.subject.driver;
+  });
+  afterAll(async () => {
+    rmdirSync(folder);
+    await bench.subject?.close();
+  });
+  afterEach(async () => {
+    for (const pod of made.splice(0)) await bench.driver.destroy(pod);
+  });
+
+  bench.describeTest = async (act, change = {}) => {
+    const wanted = { image: bench.subject.image, digest: null, pull: 'never' as const };
+    const ready = await bench.driver.ensureImage(wanted, { onPull: () => expect.fail('it is there'), signal: never });
+    const settings = {
+      installationId,
+      podsUrl: `unix://${folder}/ingest.sock`,
+      network: 'none',
+      limits: { memoryBytes: 256 * 1024 * 1024, cpus: 1, processes: 64 },
+      agentSource: Buffer.from(program),
     };
-    const started = async (act: string, change: Partial<PodDescription> = {}): Promise<string> => {
-      const description = await describeTest(act, change);
-      await driver.create(description);
-      await driver.start(description.name, 'token-of-the-test');
-      return description.name;
-    };
-    const hasToken = (pod: string): Promise<unknown> => eventually(async () => (await driver.lastWords(pod)).includes('token-of-the-test'), { what: 'the token' });
+    const described = describePod(settings, { id: randomUUID(), epoch: 1, image: ready.reference });
+    made.push(described.name);
+    return { ...described, environment: { ...described.environment, DO: act }, ...change };
+  };
+  bench.started = async (act) => {
+    const description = await bench.describeTest(act);
+    await bench.driver.create(description);
+    await bench.driver.start(description.name, 'token-of-the-test');
+    return description.name;
+  };
+  bench.says = (pod, words) => vi.waitFor(async () => expect(await bench.driver.lastWords(pod)).toContain(words), { timeout: 10_000 });
+  bench.hasToken = (pod) => bench.says(pod, 'token-of-the-test');
+  return bench;
+};
 
-    it('runs a pod with its token, without privileges, writable only in memory', async () => {
-      const pod = await started('7');
-      const ended = await driver.wait(pod, never);
-      expect(ended).toMatchObject({ phase: 'exited', exitCode: 7, name: pod });
-      const [seen, token] = (await driver.lastWords(pod)).split('\n');
-      expect(JSON.parse(seen!)).toMatchObject({
-        uid: 1000, gid: 0, caps: '0000000000000000', noNewPrivs: '1', writable: ['/runner', '/tmp'], environ: 0,
-      }); // prettier-ignore
-      expect(token).toBe('gantry-token:token-of-the-test');
-    });
+const livesOfPods = (bench: Bench): void => {
+  it('runs a pod with its token, without privileges, writable only in memory', async () => {
+    const pod = await bench.started('7');
+    const ended = await bench.driver.wait(pod, never);
+    expect(ended).toMatchObject({ phase: 'exited', exitCode: 7, name: pod });
+    const [seen, token] = (await bench.driver.lastWords(pod)).split('\n');
+    expect(JSON.parse(seen!)).toMatchObject({
+      uid: 1000, gid: 0, caps: '0000000000000000', noNewPrivs: '1', writable: ['/runner', '/tmp'], environ: 0,
+    }); // prettier-ignore
+    expect(token).toBe('gantry-token:token-of-the-test');
+  });
 
-    it('makes a pod once, however often it is told', async () => {
-      const description = await describeTest('0');
-      await driver.create(description);
-      await driver.create(description);
-      expect((await driver.inspect(description.name))?.phase).toBe('created');
-      expect((await driver.list(podLabels.installation, installationId)).map((pod) => pod.name)).toEqual([description.name]);
-    });
+  it('makes a pod once, however often it is told', async () => {
+    const description = await bench.describeTest('0');
+    await bench.driver.create(description);
+    await bench.driver.create(description);
+    expect((await bench.driver.inspect(description.name))?.phase).toBe('created');
+    expect((await bench.driver.list(podLabels.installation, bench.installationId)).map((pod) => pod.name)).toEqual([description.name]);
+  });
 
-    it('finds a running pod again and may give it the token twice', async () => {
-      const pod = await started('forever');
-      await hasToken(pod);
-      await driver.start(pod, 'token-of-the-test');
-      const [listed] = await driver.list(podLabels.installation, installationId);
-      expect(listed).toMatchObject({ name: pod, phase: 'running' });
-      expect(podName(listed!.labels[podLabels.job]!, Number(listed!.labels[podLabels.epoch]))).toBe(pod);
-    });
+  it('finds a running pod again and may give it the token twice', async () => {
+    const pod = await bench.started('forever');
+    await bench.hasToken(pod);
+    await bench.driver.start(pod, 'token-of-the-test');
+    const [listed] = await bench.driver.list(podLabels.installation, bench.installationId);
+    expect(listed).toMatchObject({ name: pod, phase: 'running' });
+    expect(podName(listed!.labels[podLabels.job]!, Number(listed!.labels[podLabels.epoch]))).toBe(pod);
+  });
 
-    it('waits for a pod until it is told to leave', async () => {
-      const pod = await started('forever');
-      const leave = new AbortController();
-      const waiting = driver.wait(pod, leave.signal);
-      leave.abort();
-      expect((await waiting)?.phase).toBe('running');
-    });
+  it('waits for a pod until it is told to leave', async () => {
+    const pod = await bench.started('forever');
+    const leave = new AbortController();
+    const waiting = bench.driver.wait(pod, leave.signal);
+    leave.abort();
+    expect((await waiting)?.phase).toBe('running');
+  });
+};
 
-    it('ends a pod politely', async () => {
-      const pod = await started('forever');
-      await hasToken(pod);
-      await driver.stop(pod, 10);
-      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 143 });
-    });
+const endsOfPods = (bench: Bench): void => {
+  it('ends a pod politely', async () => {
+    const pod = await bench.started('forever');
+    await bench.hasToken(pod);
+    await bench.driver.stop(pod, 10);
+    expect(await bench.driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 143 });
+  });
 
-    it('ends a pod that will not', async () => {
-      const pod = await started('stubborn');
-      await eventually(async () => (await driver.lastWords(pod)).includes('ignores'));
-      await driver.stop(pod, 0);
-      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
-    });
+  it('ends a pod that will not', async () => {
+    const pod = await bench.started('stubborn');
+    await bench.says(pod, 'ignores');
+    await bench.driver.stop(pod, 0);
+    expect(await bench.driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+  });
 
-    it('removes a pod that runs, and one that is not there', async () => {
-      const pod = await started('stubborn');
-      await driver.destroy(pod);
-      await driver.destroy(pod);
-      expect(await driver.inspect(pod)).toBeNull();
-      expect(await driver.wait(pod, never)).toBeNull();
-    });
+  it('removes a pod that runs, and one that is not there', async () => {
+    const pod = await bench.started('stubborn');
+    await bench.driver.destroy(pod);
+    await bench.driver.destroy(pod);
+    expect(await bench.driver.inspect(pod)).toBeNull();
+    expect(await bench.driver.wait(pod, never)).toBeNull();
+  });
 
-    it('lets a pod that eats too much memory die alone', async () => {
-      const pod = await started('eat');
-      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
-    });
+  it('lets a pod that eats too much memory die alone', async () => {
+    const pod = await bench.started('eat');
+    expect(await bench.driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+  });
 
-    it('says in whose words an image is missing', async () => {
-      const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
-      await expect(driver.ensureImage(missing, { onPull: () => undefined, signal: never })).rejects.toMatchObject({
-        code: 'refused',
-        details: { reason: 'image_not_present' },
-        message: expect.stringContaining('localhost/gantry-no-such-image:1'),
-      });
-      let announced = 0;
-      const unreachable = { image: '127.0.0.1:9/gantry/none:1', digest: null, pull: 'missing' as const };
-      await expect(driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never })).rejects.toMatchObject({
-        code: 'refused',
-        details: { reason: 'image_registry_unreachable' },
-      });
-      expect(announced).toBe(1);
+  it('says in whose words an image is missing', async () => {
+    const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
+    await expect(bench.driver.ensureImage(missing, { onPull: () => undefined, signal: never })).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'image_not_present' },
+      message: expect.stringContaining('localhost/gantry-no-such-image:1'),
     });
+    let announced = 0;
+    const unreachable = { image: '127.0.0.1:9/gantry/none:1', digest: null, pull: 'missing' as const };
+    await expect(bench.driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never })).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'image_registry_unreachable' },
+    });
+    expect(announced).toBe(1);
+  });
 
-    it('is back after the engine was away, with the pods that ran on', async () => {
-      const pod = await started('forever');
-      await hasToken(pod);
-      const waiting = driver.wait(pod, never).catch((error: unknown) => error);
-      await subject.restart();
-      expect((await driver.inspect(pod))?.phase).toBe('running');
-      await driver.kill(pod);
-      expect(await driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
-      // Whichever it saw: the end, or the engine going away.
-      expect(await waiting).toMatchObject({});
-    });
+  it('is back after the engine was away, with the pods that ran on', async () => {
+    const pod = await bench.started('forever');
+    await bench.hasToken(pod);
+    const waiting = bench.driver.wait(pod, never).catch((error: unknown) => error);
+    await bench.subject.restart();
+    expect((await bench.driver.inspect(pod))?.phase).toBe('running');
+    await bench.driver.kill(pod);
+    expect(await bench.driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
+    // Whichever it saw: the end, or the engine going away.
+    expect(await waiting).toMatchObject({});
   });
 };

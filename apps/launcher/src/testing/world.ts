@@ -16,9 +16,7 @@ import { PinProject, SnapshotInventory, SnapshotJobTemplate, type LaunchSnapshot
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
 import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller } from '@gantry/service/testing';
-import { eventually } from '@gantry/testkit/eventually';
-import { startNats } from '@gantry/testkit/nats';
-import { freshDatabase } from '@gantry/testkit/postgres';
+import { vi } from 'vitest';
 import { launcherModule } from '../app.module.js';
 import type { LauncherConfig } from '../config.js';
 import { FakeMachine } from './fake-pods.js';
@@ -120,9 +118,15 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Starts Postgres, NATS and the neighbours, but no launcher. */
-export const createWorld = async (): Promise<World> => {
-  const [database, nats, issuer] = await Promise.all([freshDatabase(), startNats(), createTestIssuer()]);
+/** The servers of a test, from the testkit; `close` of the world ends them. */
+export interface Servers {
+  database: { adminUrl: string; name: string; rolePrefix: string; drop(): Promise<void> };
+  nats: { url: string; stop(): Promise<void> };
+}
+
+/** Starts the neighbours, but no launcher. */
+export const createWorld = async ({ database, nats }: Servers): Promise<World> => {
+  const issuer = await createTestIssuer();
   const urls = await provision({
     adminUrl: database.adminUrl,
     database: database.name,
@@ -156,12 +160,13 @@ export const createWorld = async (): Promise<World> => {
       (await gateway.call(LaunchJob, { jobTemplate, idempotencyKey: key }, { principal: alice })).jobId,
     timeline: async (jobId) => (await gateway.call(GetTimeline, { jobId }, { principal: alice })).entries.map((entry) => entry.type),
     until: (jobId, what) =>
-      eventually(
+      vi.waitFor(
         async () => {
           const seen = await job(jobId);
-          return what(seen) ? seen : null;
+          if (!what(seen)) throw new Error(`the job ${jobId} is ${seen.status}, ${JSON.stringify(seen.reason)}`);
+          return seen;
         },
-        { timeoutMs: 20_000, what: `the job ${jobId}` },
+        { timeout: 20_000, interval: 20 },
       ),
     publish: async (spec, stream, data) => {
       const event = makeEvent(spec, randomUUID(), data as never);
