@@ -45,6 +45,8 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
   await apollo.start();
   const graphql = expressMiddleware(apollo, { context: async ({ req }) => (req as WithContext).gantry });
   kit.web((app, server) => {
+    // Longer than clients and proxies keep an idle connection: else one of them sends on it just when it is closed.
+    server.keepAliveTimeout = 75_000;
     app.disable('x-powered-by');
     app.use(securityHeaders);
     // The token is looked at before the body is read.
