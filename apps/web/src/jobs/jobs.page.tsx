@@ -29,7 +29,7 @@ const columns: Column<JobRow>[] = [
             </Text>
           </Tooltip>
         ) : (
-          <Text fz="xs" c="dimmed" ff="monospace" lineClamp={1}>
+          <Text fz="xs" c="dimmed" ff="monospace" truncate>
             {job.id}
           </Text>
         )}

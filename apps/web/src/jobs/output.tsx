@@ -153,7 +153,7 @@ export const Output = ({ job }: { job: JobDetail }) => {
           onClick={() => setFollow(true)}
           data-testid="jump-to-latest"
         >
-          Jump to latest
+          {isOver(job.status) ? 'Jump to the end' : 'Jump to latest'}
         </Button>
       )}
     </div>

@@ -57,7 +57,8 @@ const ColourSwitch = () => {
   const other = scheme === 'dark' ? 'light' : 'dark';
   return (
     <ActionIcon
-      variant="subtle"
+      variant="transparent"
+      c="#e9f1f2"
       className="bar-button"
       size="lg"
       aria-label={`Use ${other} colours`}
