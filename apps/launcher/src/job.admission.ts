@@ -20,8 +20,6 @@ export const admissionStep = async (parts: LauncherParts, drive: Drive, job: Loa
     const { correlationId, causationId } = driverContext(parts, job);
     const actor = { kind: 'user' as const, id: launchedBy.userId, name: launchedBy.username };
     const pin = await pinJob(parts.kit, requested!, { assertion, correlationId, causationId, actor });
-    drive.failures = 0;
-    drive.troubleSince = null;
     return await takePlace(parts, job, [pin]);
   } catch (thrown) {
     return pinTrouble(parts, drive, job, thrown);

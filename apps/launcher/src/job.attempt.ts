@@ -26,7 +26,15 @@ const lastBreathMilliseconds = 10_000;
 export const attemptStep = async (parts: LauncherParts, drive: Drive, job: LoadedJob): Promise<StepOutcome> => {
   const { state } = job;
   const name = podName(job.id, state.epoch);
-  const pod = await parts.pods.inspect(name);
+  let pod: PodState | null;
+  try {
+    pod = await parts.pods.inspect(name);
+  } catch (error) {
+    if (!state.pod && !state.seal) return startTrouble(parts, drive, job, name, error);
+    // It has a pod that most likely runs on: for this there is no limit.
+    if (drive.failures > 2) await say(parts, job, { kind: 'pod problem', epoch: state.epoch, reason: reasonOf(error) });
+    throw error;
+  }
   if (state.seal) return conclude(parts, drive, job, name, pod);
   if (pod?.phase === 'exited') return close(parts, job, await endOf(parts, drive, pod));
   if (pod?.phase === 'running') {
@@ -36,7 +44,7 @@ export const attemptStep = async (parts: LauncherParts, drive: Drive, job: Loade
   }
   if (!pod && state.pod) return close(parts, job, lost(name));
   if (state.cancel) return giveUp(parts, job, pod, { code: 'canceled', message: 'Canceled before the pod had started.' });
-  return prepare(parts, drive, job, name, pod !== null);
+  return prepare(parts, drive, job, name);
 };
 
 const podCreated = ({ pods }: LauncherParts, job: LoadedJob, pod: string): JobCommand => ({
@@ -51,25 +59,19 @@ const lost = (name: string): Reason => ({
   message: `The pod ${name} is gone, and Gantry did not remove it: somebody or the engine did. What it had sent until then is kept.`,
 });
 
-/** Everything that a pod needs is done at once; then it is started. */
-const prepare = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string, made: boolean): Promise<StepOutcome> => {
+/** Everything that a pod needs is done at once; then it is started. All of it may have been done before, by a launcher that died. */
+const prepare = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string): Promise<StepOutcome> => {
   const leave = new AbortController();
   const attentive = followCancel(parts, drive, job, leave);
   try {
-    const told: JobCommand[] = made ? [podCreated(parts, job, name)] : [];
-    const outcomes = await Promise.allSettled([
-      openDoors(parts, job),
-      made ? undefined : makePod(parts, job, name, leave.signal).then((commands) => told.push(...commands)),
-    ]);
+    const outcomes = await Promise.allSettled([makePod(parts, job, name, leave.signal), openDoors(parts, job)]);
     const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map((outcome) => asPlatformError(outcome.reason));
     const failure = failures.find((error) => !helpsToWait(error)) ?? failures[0];
     if (failure) throw failure;
-    // Somebody may have cancelled meanwhile: a pod that never ran is easier to end.
-    if (told.length > 0 && (await say(parts, job, ...told)).cancel) return 'again';
-    await parts.pods.start(name, podSecrets(parts.podTokenKey, job.id, job.state.epoch).token);
+    // Recording it takes about as long as starting it. A launcher that dies in between finds the pod by its name.
+    const [made] = outcomes as [PromiseFulfilledResult<JobCommand[]>, unknown];
+    await Promise.all([say(parts, job, ...made.value), parts.pods.start(name, podSecrets(parts.podTokenKey, job.id, job.state.epoch).token)]);
     drive.tokenGiven = true;
-    drive.failures = 0;
-    drive.troubleSince = null;
     return 'again';
   } catch (error) {
     if (leave.signal.aborted && isPlatformError(error) && error.code === 'cancelled') return 'again';
@@ -147,7 +149,8 @@ const startTrouble = async (parts: LauncherParts, drive: Drive, job: LoadedJob, 
     await drive.news(backOff(drive.failures));
     return 'again';
   }
-  return giveUp(parts, job, await parts.pods.inspect(name), reason);
+  // A pod that cannot be seen now is swept up when the engine is back.
+  return giveUp(parts, job, await parts.pods.inspect(name).catch(() => null), reason);
 };
 
 /** Nothing ran: the job ends with this reason. */

@@ -2,6 +2,7 @@
  * Drives jobs. Any launcher may drive any unfinished job; an advisory lock sees to it that one does at a time. A job is woken by the
  * launch, by what is said to it (cancel, its record's news), by the end of another job, and by a sweep over all unfinished ones.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { asPlatformError } from '@gantry/contracts/errors';
 import type { JobLocks } from './adapters/job-locks.js';
 import { admissionStep } from './job.admission.js';
@@ -34,6 +35,7 @@ interface Entry {
   cancelSeen: number;
 }
 
+const stopMilliseconds = 5_000;
 const defectsForgiven = 5;
 /** How many waiting jobs a sweep looks at: they are in order, and those behind cannot go first. */
 const waitingAtOnce = 20;
@@ -107,7 +109,8 @@ export const createDriver = (parts: LauncherParts, locks: JobLocks): Driver => {
     stop: async () => {
       stopped = true;
       for (const entry of entries.values()) entry.abort.abort();
-      await Promise.allSettled([...entries.values()].map((entry) => entry.done));
+      // A call to a service that does not answer is not waited for: the connection it needs is closed next.
+      await Promise.race([Promise.allSettled([...entries.values()].map((entry) => entry.done)), pause(stopMilliseconds, undefined, { ref: false })]);
     },
   };
 };
@@ -163,7 +166,10 @@ const driveJob = async (parts: LauncherParts, drive: Drive): Promise<boolean> =>
       const job = await parts.jobs.load(drive.jobId);
       if (!job || job.state.phase === 'finished') return true;
       const beforePlace = job.state.phase === 'requested' || job.state.phase === 'pinned';
+      const { failures } = drive;
       outcome = await (beforePlace ? admissionStep : attemptStep)(parts, drive, job);
+      // Steps that ride out a failure count it themselves.
+      if (drive.failures <= failures) [drive.failures, drive.troubleSince] = [0, null];
     } catch (thrown) {
       const error = asPlatformError(thrown);
       if (drive.signal.aborted) return false;

@@ -133,6 +133,28 @@ describe('a job that cannot run', () => {
   });
 });
 
+describe('an engine that is away for a while', () => {
+  /** From now on, so many calls get no answer. */
+  const goAway = (calls: number): void => {
+    let left = calls;
+    world.machine.before = (method) => {
+      if (method === 'inspect' && left-- > 0) throw new PlatformError('unavailable', 'The container engine does not answer.');
+    };
+  };
+  it('delays a job that has no pod yet, which says so', async () => {
+    goAway(5);
+    const jobId = await world.launch();
+    expect(await world.until(jobId, over)).toMatchObject({ status: 'successful' });
+    expect(await world.timeline(jobId)).toContain('job.pod_problem');
+  });
+  it('does not end a job that has one', async () => {
+    const { jobId, pod } = await runningJob();
+    goAway(4);
+    work(world.machine.pods.get(pod)!);
+    expect(await world.until(jobId, over)).toMatchObject({ status: 'successful' });
+  });
+});
+
 describe('a job whose pod ends badly', () => {
   it('is an error with the exit code in its reason', async () => {
     const { jobId, pod } = await runningJob();

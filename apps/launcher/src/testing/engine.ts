@@ -54,13 +54,15 @@ export const startEngine = async (): Promise<TestEngine> => {
   const end = (): Promise<void> =>
     new Promise((resolve) => {
       service.once('exit', () => resolve());
-      service.kill('SIGTERM');
+      // Asked politely it waits for calls that never end, such as ours for the end of a pod.
+      service.kill('SIGKILL');
     });
   await start();
   return {
     host: `unix://${socket}`,
     restart: async () => {
       await end();
+      rmSync(socket, { force: true });
       await start();
     },
     stop: async () => {
