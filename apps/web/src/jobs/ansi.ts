@@ -12,7 +12,6 @@ export interface Segment {
 }
 
 const ESC = '\u001b';
-/* eslint-disable no-control-regex -- control characters are what this is about */
 /** OSC, DCS, SOS, PM and APC strings up to their end (or the end of the line), both as ESC sequences and as C1 controls. */
 const STRINGS =
   /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c|$)?/g;
@@ -26,7 +25,6 @@ const CONTROLS = /[\u0000-\u0008\u000a-\u001a\u001c-\u001f\u007f-\u009f]/g;
 const BIDI = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const SGR = /\u001b\[[0-9;:]*m/g;
 const SUSPICIOUS = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
-/* eslint-enable no-control-regex */
 
 /** The line with SGR sequences only. A carriage return inside it is shown, so that it cannot hide what stood before. */
 export const keepColours = (line: string): string => {

@@ -3,26 +3,33 @@ import { Button } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDownToLine } from 'lucide-react';
-import { useCallback, useEffect, useRef, useState, type UIEvent } from 'react';
-import type { JobDetail } from './job.queries.js';
-import { isOver } from './job.queries.js';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { isOver, type JobDetail } from './job.queries.js';
 import { OutputLine } from './output-line.js';
 import { OutputTools } from './output-tools.js';
+import { useFollow } from './use-follow.js';
 import { useOutput, useSearch } from './use-output.js';
 
 const LINE_HEIGHT = 19;
-/** A step up that only a person makes. */
-const BIG_STEP = 120;
-/** A person's hand is on the wheel for this long after it was last seen there. */
-const HAND_MILLISECONDS = 1_000;
 
 const lineInAddress = (): number | null => {
   const found = /^#L(\d+)$/.exec(location.hash);
   return found ? Number(found[1]) - 1 : null;
 };
 
-/** The Output tab. */
-export const Output = ({ job }: { job: JobDetail }) => {
+/** Goes to the line that the address names, once it is there. */
+const useAddress = (totalLines: number, goTo: (line: number) => void): void => {
+  const gone = useRef(false);
+  useEffect(() => {
+    const line = lineInAddress();
+    if (gone.current || line === null || totalLines <= line) return;
+    gone.current = true;
+    goTo(line);
+  }, [goTo, totalLines]);
+};
+
+/** What is shown, and where: the lines, or those that match, in a window that scrolls. */
+const useLines = (job: JobDetail) => {
   const feed = useOutput(job.id);
   const { store } = feed;
   const scroller = useRef<HTMLDivElement>(null);
@@ -31,11 +38,12 @@ export const Output = ({ job }: { job: JobDetail }) => {
   const [onlyMatches, setOnlyMatches] = useState(false);
   const [wrap, setWrap] = useState(true);
   const [current, setCurrent] = useState<number | null>(lineInAddress);
-  const [follow, setFollow] = useState(() => lineInAddress() === null && !isOver(job.status));
+  const following = useFollow(lineInAddress() === null && !isOver(job.status));
+  const { follow, setFollow } = following;
   const found = useSearch(feed, needle);
   const filtered = onlyMatches && needle !== '';
   const count = filtered ? found.lines.length : store.totalLines;
-  const lineAt = useCallback((index: number) => (filtered ? found.lines[index]! : index), [filtered, found]);
+  const lineAt = (index: number) => (filtered ? found.lines[index]! : index);
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -43,18 +51,14 @@ export const Output = ({ job }: { job: JobDetail }) => {
     overscan: 24,
   });
   const items = virtual.getVirtualItems();
-  const first = items[0]?.index ?? 0;
-  const last = items.at(-1)?.index ?? 0;
-
   useEffect(() => {
-    if (!filtered) feed.ensure(first, last + 1);
-    else for (const item of items) feed.ensure(lineAt(item.index), lineAt(item.index) + 1);
+    if (!filtered) return feed.ensure(items[0]?.index ?? 0, (items.at(-1)?.index ?? 0) + 1);
+    for (const item of items) feed.ensure(lineAt(item.index), lineAt(item.index) + 1);
   });
   useEffect(() => {
     if (follow && count > 0) virtual.scrollToIndex(count - 1, { align: 'end' });
   }, [follow, count, wrap, virtual]);
   useEffect(() => virtual.measure(), [wrap, filtered, virtual]);
-
   const goTo = useCallback(
     (line: number) => {
       setFollow(false);
@@ -62,49 +66,61 @@ export const Output = ({ job }: { job: JobDetail }) => {
       const index = filtered ? found.lines.indexOf(line) : line;
       if (index >= 0) virtual.scrollToIndex(index, { align: 'center' });
     },
-    [filtered, found, virtual],
+    [filtered, found, setFollow, virtual],
   );
-  const opened = useRef(false);
-  useEffect(() => {
-    const line = lineInAddress();
-    if (opened.current || line === null || store.totalLines <= line) return;
-    opened.current = true;
-    goTo(line);
-  }, [goTo, store, feed.version]);
-  const onNumber = useCallback((line: number) => {
-    setCurrent(line);
-    history.replaceState(history.state, '', `#L${line + 1}`);
-  }, []);
-
-  const hand = useRef(0);
-  const touched = () => (hand.current = performance.now());
-  const before = useRef(0);
-  const onScroll = (event: UIEvent<HTMLDivElement>) => {
-    const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-    const up = before.current - scrollTop;
-    before.current = scrollTop;
-    const byHand = performance.now() - hand.current < HAND_MILLISECONDS;
-    if (up > BIG_STEP || (up > 1 && byHand)) setFollow(false);
-    else if (byHand && up < 0 && scrollHeight - scrollTop - clientHeight < 4 && !filtered) setFollow(true);
+  useAddress(store.totalLines, goTo);
+  const search = {
+    query,
+    onQuery: setQuery,
+    found: needle ? found : null,
+    onlyMatches,
+    onOnlyMatches: setOnlyMatches,
   };
+  const view = { wrap, onWrap: setWrap, follow, onFollow: setFollow, current, onGoTo: goTo };
+  return {
+    feed,
+    scroller,
+    virtual,
+    items,
+    count,
+    filtered,
+    needle,
+    lineAt,
+    search,
+    view,
+    setCurrent,
+    handlers: following.handlers,
+  };
+};
 
+/** The Output tab. */
+export const Output = ({ job }: { job: JobDetail }) => {
+  const {
+    feed,
+    scroller,
+    virtual,
+    items,
+    count,
+    filtered,
+    needle,
+    lineAt,
+    search,
+    view,
+    setCurrent,
+    handlers,
+  } = useLines(job);
+  const { store } = feed;
+  const { wrap, follow, current } = view;
+  const onNumber = useCallback(
+    (line: number) => {
+      setCurrent(line);
+      history.replaceState(history.state, '', `#L${line + 1}`);
+    },
+    [setCurrent],
+  );
   return (
     <div className={`output ${wrap ? 'wraps' : ''}`}>
-      <OutputTools
-        feed={feed}
-        job={job}
-        query={query}
-        onQuery={setQuery}
-        found={needle ? found : null}
-        onlyMatches={onlyMatches}
-        onOnlyMatches={setOnlyMatches}
-        wrap={wrap}
-        onWrap={setWrap}
-        follow={follow}
-        onFollow={setFollow}
-        current={current}
-        onGoTo={goTo}
-      />
+      <OutputTools feed={feed} job={job} {...search} {...view} />
       <div
         ref={scroller}
         className="out-scroll"
@@ -116,12 +132,7 @@ export const Output = ({ job }: { job: JobDetail }) => {
         data-lines={store.totalLines}
         data-counter={store.lastCounter}
         data-final={feed.final !== null}
-        onScroll={onScroll}
-        onWheel={touched}
-        onTouchMove={touched}
-        onKeyDown={touched}
-        onPointerDown={touched}
-        onPointerMove={(event) => event.buttons > 0 && touched()}
+        {...handlers}
       >
         {count === 0 && <p className="out-empty">{sayWhyEmpty(job, feed.final !== null, filtered)}</p>}
         <div className="out-canvas" style={{ height: virtual.getTotalSize() }}>
@@ -144,13 +155,13 @@ export const Output = ({ job }: { job: JobDetail }) => {
           </div>
         </div>
       </div>
-      {!follow && !filtered && last < count - 1 && (
+      {!follow && !filtered && (items.at(-1)?.index ?? 0) < count - 1 && (
         <Button
           className="out-jump"
           size="xs"
           radius="xl"
           leftSection={<ArrowDownToLine size={14} />}
-          onClick={() => setFollow(true)}
+          onClick={() => view.onFollow(true)}
           data-testid="jump-to-latest"
         >
           {isOver(job.status) ? 'Jump to the end' : 'Jump to latest'}

@@ -1,7 +1,6 @@
 /** Signing in with a token. */
 import {
   Alert,
-  Anchor,
   Button,
   Center,
   Checkbox,
