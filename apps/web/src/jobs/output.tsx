@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDownToLine } from 'lucide-react';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { isOver, type JobDetail } from './job.queries.js';
 import { OutputLine } from './output-line.js';
 import { OutputTools } from './output-tools.js';
@@ -55,9 +55,11 @@ const useLines = (job: JobDetail) => {
     if (!filtered) return feed.ensure(items[0]?.index ?? 0, (items.at(-1)?.index ?? 0) + 1);
     for (const item of items) feed.ensure(lineAt(item.index), lineAt(item.index) + 1);
   });
-  useEffect(() => {
-    if (follow && count > 0) virtual.scrollToIndex(count - 1, { align: 'end' });
-  }, [follow, count, wrap, virtual]);
+  const height = virtual.getTotalSize();
+  useLayoutEffect(() => {
+    // Not scrollToIndex: that goes on correcting itself for a while, against the hand of who scrolls up.
+    if (follow && scroller.current) scroller.current.scrollTop = height;
+  }, [follow, height]);
   useEffect(() => virtual.measure(), [wrap, filtered, virtual]);
   const goTo = useCallback(
     (line: number) => {

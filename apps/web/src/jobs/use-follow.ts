@@ -1,5 +1,5 @@
 /** Following the end of something that grows, until its reader scrolls up. */
-import { useRef, useState, type PointerEvent, type UIEvent } from 'react';
+import { useRef, useState, type PointerEvent, type UIEvent, type WheelEvent } from 'react';
 
 /** A step up that only a person makes. */
 const BIG_STEP = 120;
@@ -14,6 +14,7 @@ export const useFollow = (initially: boolean) => {
   const [follow, setFollow] = useState(initially);
   const hand = useRef(-HAND_MILLISECONDS);
   const before = useRef(0);
+  const wheelUp = useRef(false);
   const touched = () => {
     hand.current = performance.now();
   };
@@ -23,11 +24,17 @@ export const useFollow = (initially: boolean) => {
     before.current = scrollTop;
     const byHand = performance.now() - hand.current < HAND_MILLISECONDS;
     if (up > BIG_STEP || (up > 1 && byHand)) setFollow(false);
-    else if (byHand && up < 0 && scrollHeight - scrollTop - clientHeight < 4) setFollow(true);
+    else if (byHand && up < 0 && !wheelUp.current && scrollHeight - scrollTop - clientHeight < 4)
+      setFollow(true);
   };
   const handlers = {
     onScroll,
-    onWheel: touched,
+    onWheel: (event: WheelEvent) => {
+      touched();
+      wheelUp.current = event.deltaY < 0;
+      // At once: between this and the scroll that follows, new lines may pull the view back down.
+      if (wheelUp.current) setFollow(false);
+    },
     onTouchMove: touched,
     onKeyDown: touched,
     onPointerDown: touched,
