@@ -74,8 +74,7 @@ describe('watching a job live', () => {
     const { data } = await post<{ job: null }>('{ job(id: "0198f000-0000-7000-8000-000000000001") { id } }');
     expect(data).toEqual({ job: null });
     const client = subscriber();
-    const result = await watch(client, '0198f000-0000-7000-8000-000000000001').next();
+    await expect(watch(client, '0198f000-0000-7000-8000-000000000001').next()).rejects.toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
     await client.dispose();
-    expect(result.value).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] });
   });
 });

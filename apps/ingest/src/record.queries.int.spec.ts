@@ -91,14 +91,15 @@ describe('a hostile batch', () => {
   it('is refused when its bytes are not what its headers say', async () => {
     const pod = await open(newId());
     const batch = pod.cut(prints(3));
-    for (const header of [
+    const headers: Record<string, string>[] = [
       { 'Gantry-Hash': '0'.repeat(64) },
       { 'Gantry-Raw-Bytes': '5' },
       { 'Gantry-Raw-Bytes': '900000' },
       { 'Gantry-Last-Counter': '2' },
       { 'Content-Encoding': 'br' },
-    ]) {
-      expect(await pod.send(batch, header as Record<string, string>)).toMatchObject({
+    ];
+    for (const header of headers) {
+      expect(await pod.send(batch, header)).toMatchObject({
         status: 400,
         body: { code: 'invalid' },
       });

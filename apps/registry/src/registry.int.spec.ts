@@ -66,7 +66,8 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => imageServer.listen(0, '127.0.0.1', resolve));
   host = `127.0.0.1:${(imageServer.address() as AddressInfo).port}`;
   service = await start({ localImage: null, defaultIs: 'quay' });
-  [gateway, launcher] = await Promise.all((['gateway', 'launcher'] as const).map((name) => createTestCaller({ natsUrl: nats.url, service: name, issuer })));
+  gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
+  launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher', issuer });
 });
 afterAll(async () => {
   await Promise.allSettled([gateway?.close(), launcher?.close(), asAdmin?.end()]);
