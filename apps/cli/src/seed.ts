@@ -42,8 +42,9 @@ export const seedDemo = async (endpoint: Endpoint, gitPort: number): Promise<voi
     description: 'The playbooks of examples/demo-project, from a git server on this machine.',
     scmUrl: demoProjectUrl(gitPort),
     scmBranch: 'main',
-    scmUpdateOnLaunch: true,
   });
+  // The example may have changed since: what a launch runs is what was fetched last.
+  await request(endpoint, 'mutation ($id: ID!) { syncProject(id: $id) { commit } }', { id: projectId });
   const inventoryId = await make('createInventory', 'CreateInventoryInput', {
     name: 'Demo Inventory',
     description: 'Three hosts that are the pod itself.',

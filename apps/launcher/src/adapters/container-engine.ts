@@ -11,12 +11,17 @@ import Docker from 'dockerode';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PodDescription } from '../pod/description.js';
 import type { PodDriver, PodState } from '../pod/driver.js';
+import { createEnds } from './container-ends.js';
 import { createImages } from './container-images.js';
 import { asEngineError, messageOf, statusOf, unlessMissing } from './engine-errors.js';
+
+/** An end that was not heard is seen after at most so long. */
+const lookMilliseconds = 2_000;
 
 /** A driver for the engine at `host` (`unix:///path`, `tcp://host:port`, `http(s)://host:port`). Connects when first used. */
 export const createContainerDriver = (host: string): PodDriver => {
   const docker = connect(host);
+  const ends = createEnds(docker, 'gantry.job');
   const inspect = async (name: string): Promise<PodState | null> => {
     const found = await unlessMissing(docker.getContainer(name).inspect(), host);
     return found && stateOf(found);
@@ -54,15 +59,16 @@ export const createContainerDriver = (host: string): PodDriver => {
       });
     },
     wait: async (name, signal) => {
-      for (;;) {
-        const state = await inspect(name);
-        if (!state || state.phase !== 'running' || signal.aborted) return state;
-        const waiting = docker.getContainer(name).wait({ abortSignal: signal });
-        await unlessMissing(waiting, host).catch((error: unknown) => {
-          if (!signal.aborted) throw error;
-        });
-        // Over but not yet said to be: the engine is still writing it down.
-        await pause(10);
+      const end = ends.listen(name);
+      try {
+        for (;;) {
+          const state = await inspect(name);
+          if (!state || state.phase !== 'running' || signal.aborted) return state;
+          // Over but not yet said to be: the engine is still writing it down.
+          if (await end.heard(lookMilliseconds, signal)) await pause(20);
+        }
+      } finally {
+        end.close();
       }
     },
     lastWords: async (name) => {
