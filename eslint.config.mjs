@@ -4,7 +4,11 @@ import tseslint from 'typescript-eslint';
 
 // The import walls of the house (docs/adr/0002): who may import whom, and what from npm.
 const walls = [
-  { sourceTag: 'type:contracts', onlyDependOnLibsWithTags: ['type:contracts'], allowedExternalImports: ['zod', 'vitest'] },
+  {
+    sourceTag: 'type:contracts',
+    onlyDependOnLibsWithTags: ['type:contracts'],
+    allowedExternalImports: ['zod', 'vitest'],
+  },
   {
     sourceTag: 'type:adapter',
     onlyDependOnLibsWithTags: ['type:contracts', 'type:testkit'],
@@ -16,17 +20,36 @@ const walls = [
     onlyDependOnLibsWithTags: ['type:contracts'],
     bannedExternalImports: ['@nestjs/*', '@nestjs/**'],
   },
-  { sourceTag: 'type:app', onlyDependOnLibsWithTags: ['type:contracts', 'type:adapter', 'type:runtime', 'type:testkit'] },
-  { sourceTag: 'type:web', onlyDependOnLibsWithTags: ['type:contracts'], bannedExternalImports: ['@nestjs/*', 'pg', 'typeorm'] },
+  {
+    sourceTag: 'type:app',
+    onlyDependOnLibsWithTags: ['type:contracts', 'type:adapter', 'type:runtime', 'type:testkit'],
+  },
+  {
+    sourceTag: 'type:web',
+    onlyDependOnLibsWithTags: ['type:contracts'],
+    bannedExternalImports: ['@nestjs/*', 'pg', 'typeorm'],
+  },
   { sourceTag: 'type:test', onlyDependOnLibsWithTags: ['type:contracts', 'type:testkit'] },
 ];
 
 // The domain is pure: no clock, no randomness, nothing but contracts and its own folder.
 const pure = [
-  { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'the domain has no clock: take the time with the command' },
-  { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: 'the domain has no clock: take the time with the command' },
-  { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'the domain has no randomness' },
-  { selector: "CallExpression[callee.property.name='randomUUID']", message: 'the domain has no randomness: take the id with the command' },
+  {
+    selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+    message: 'the domain has no clock: take the time with the command',
+  },
+  {
+    selector: 'NewExpression[callee.name="Date"][arguments.length=0]',
+    message: 'the domain has no clock: take the time with the command',
+  },
+  {
+    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+    message: 'the domain has no randomness',
+  },
+  {
+    selector: "CallExpression[callee.property.name='randomUUID']",
+    message: 'the domain has no randomness: take the id with the command',
+  },
 ];
 const noExportAll = { selector: 'ExportAllDeclaration', message: 'name what you export' };
 
@@ -52,7 +75,14 @@ export default tseslint.config(
     files: ['apps/*/src/**/*.{ts,tsx}', 'libs/{eventlog,bus,service}/src/**/*.ts'],
     ignores: ['**/*.spec.{ts,tsx}', 'apps/*/src/testing/**'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: [{ regex: '^@gantry/testkit', message: 'the testkit is for *.spec.ts and src/testing only' }] }],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '^@gantry/testkit', message: 'the testkit is for *.spec.ts and src/testing only' },
+          ],
+        },
+      ],
     },
   },
   {
@@ -61,7 +91,14 @@ export default tseslint.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        { patterns: [{ regex: '^(?!@gantry/contracts(/|$)|\\./)', message: 'the domain imports contracts and its own folder only' }] },
+        {
+          patterns: [
+            {
+              regex: '^(?!@gantry/contracts(/|$)|\\./)',
+              message: 'the domain imports contracts and its own folder only',
+            },
+          ],
+        },
       ],
       'no-restricted-syntax': ['error', noExportAll, ...pure],
     },
@@ -73,10 +110,19 @@ export default tseslint.config(
     rules: {
       'jsdoc/require-jsdoc': [
         'error',
-        { publicOnly: true, contexts: ['ExportNamedDeclaration > VariableDeclaration', 'TSInterfaceDeclaration', 'TSTypeAliasDeclaration'] },
+        {
+          publicOnly: true,
+          contexts: [
+            'ExportNamedDeclaration > VariableDeclaration',
+            'TSInterfaceDeclaration',
+            'TSTypeAliasDeclaration',
+          ],
+        },
       ],
     },
   },
-  { files: ['**/*.spec.{ts,tsx,mjs}', 'apps/*/src/testing/**/*.ts', 'test/**/*.ts', 'libs/testkit/**/*.ts'],
-    rules: { 'max-lines-per-function': 'off' } },
+  {
+    files: ['**/*.spec.{ts,tsx,mjs}', 'apps/*/src/testing/**/*.ts', 'test/**/*.ts', 'libs/testkit/**/*.ts'],
+    rules: { 'max-lines-per-function': 'off' },
+  },
 );

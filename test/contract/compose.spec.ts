@@ -18,20 +18,34 @@ interface Service {
   volumes?: string[];
   networks?: string[];
 }
-const compose = parse(text, { merge: true }) as { services: Record<string, Service>; volumes: Record<string, unknown>; networks: Record<string, unknown> };
+const compose = parse(text, { merge: true }) as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+  networks: Record<string, unknown>;
+};
 
 /** The environment variables that a service's configuration reads. */
 const variablesOf = (service: string): Set<string> => {
   const own = readFileSync(join(root, 'apps', service, 'src', 'config.ts'), 'utf8');
   const upper = service.toUpperCase();
   const shared = ['POSTGRES_URL', 'NATS_SEED_FILE', 'HTTP'].map((name) => `GANTRY_${upper}_${name}`);
-  return new Set([...(own.match(/GANTRY_[A-Z_]+/g) ?? []), ...shared, 'GANTRY_NATS_URL', 'GANTRY_LOG_LEVEL', 'GANTRY_LOG_FORMAT']);
+  return new Set([
+    ...(own.match(/GANTRY_[A-Z_]+/g) ?? []),
+    ...shared,
+    'GANTRY_NATS_URL',
+    'GANTRY_LOG_LEVEL',
+    'GANTRY_LOG_FORMAT',
+  ]);
 };
 
 describe('docker-compose.yml', () => {
   it('is what the Compose specification allows', () => {
     // The published schema names its parts in the way of an older draft, which ajv does not take.
-    const schema = JSON.parse(JSON.stringify(composeSchema, (key, value: unknown) => (['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value))) as AnySchema;
+    const schema = JSON.parse(
+      JSON.stringify(composeSchema, (key, value: unknown) =>
+        ['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value,
+      ),
+    ) as AnySchema;
     const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
     const valid = ajv.compile(schema);
     valid(compose);
@@ -51,7 +65,9 @@ describe('docker-compose.yml', () => {
   });
 
   it('names only images that it builds or that say their version', () => {
-    const made = Object.values(compose.services).filter(({ build }) => build).map(({ image }) => image);
+    const made = Object.values(compose.services)
+      .filter(({ build }) => build)
+      .map(({ image }) => image);
     for (const { image } of Object.values(compose.services)) {
       if (!made.includes(image)) expect(image).toMatch(/^[a-z.]+\/[a-z]+\/[a-z]+:\d+[\w.-]*$/);
     }
@@ -61,7 +77,12 @@ describe('docker-compose.yml', () => {
     const given = Object.keys(compose.services[name]!.environment ?? {});
     const known = variablesOf(name);
     expect(given.filter((variable) => !known.has(variable))).toEqual([]);
-    expect(given).toEqual(expect.arrayContaining([`GANTRY_${name.toUpperCase()}_HTTP`, `GANTRY_${name.toUpperCase()}_NATS_SEED_FILE`]));
+    expect(given).toEqual(
+      expect.arrayContaining([
+        `GANTRY_${name.toUpperCase()}_HTTP`,
+        `GANTRY_${name.toUpperCase()}_NATS_SEED_FILE`,
+      ]),
+    );
   });
 
   it('names volumes, networks, dependencies and variables that exist', () => {
@@ -72,14 +93,18 @@ describe('docker-compose.yml', () => {
         const source = volume.split(':')[0]!;
         if (!source.startsWith('/')) expect(Object.keys(compose.volumes)).toContain(source);
       }
-      for (const network of service.networks ?? []) expect(['default', ...Object.keys(compose.networks)]).toContain(network);
-      for (const dependency of Object.keys(service.depends_on ?? {})) expect(Object.keys(compose.services)).toContain(dependency);
+      for (const network of service.networks ?? [])
+        expect(['default', ...Object.keys(compose.networks)]).toContain(network);
+      for (const dependency of Object.keys(service.depends_on ?? {}))
+        expect(Object.keys(compose.services)).toContain(dependency);
     }
   });
 
   it('lets pods reach ingest at the address they are given', () => {
     const url = new URL(compose.services['launcher']!.environment!['GANTRY_LAUNCHER_PODS_URL']!);
-    expect(compose.services[url.hostname]!.environment!['GANTRY_INGEST_PODS_HTTP']).toBe(`0.0.0.0:${url.port}`);
+    expect(compose.services[url.hostname]!.environment!['GANTRY_INGEST_PODS_HTTP']).toBe(
+      `0.0.0.0:${url.port}`,
+    );
     expect(compose.services[url.hostname]!.networks).toContain('pods');
   });
 });

@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { ask, launch, over, post, subscriber, watch, world, type Job } from './api.js';
+import { createHmac, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allEvents, ask, gantry, launch, over, post, subscriber, watch, world, type Job } from './api.js';
 import { make, seeded } from './objects.js';
 
 describe('without a token', () => {
@@ -54,7 +56,9 @@ describe('a user without a role', () => {
       credentials: { nodes: [] },
     });
     await expect(launch('Demo Job Template', {}, issueToken.token)).rejects.toThrow(/not|no /);
-    await expect(watch(subscriber(issueToken.token), job.id).next()).rejects.toMatchObject([{ extensions: { code: expect.stringMatching(/FORBIDDEN|NOT_FOUND/) } }]);
+    await expect(watch(subscriber(issueToken.token), job.id).next()).rejects.toMatchObject([
+      { extensions: { code: expect.stringMatching(/FORBIDDEN|NOT_FOUND/) } },
+    ]);
     const created = await post(
       'mutation ($o: ID!) { createInventory(input: { name: "x", organizationId: $o }) { id } }',
       { o: (await seeded()).organizationId },
@@ -63,6 +67,17 @@ describe('a user without a role', () => {
     expect(created.errors?.[0]?.extensions.code).toBe('FORBIDDEN');
   });
 });
+
+/** The bearer of a job's first pod, derived as docs/PROTOCOL.md 1.1 says, from the launcher's own key. */
+const bearerOf = (jobId: string): string => {
+  const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text);
+  const key = Buffer.from(
+    readFileSync(join(world.home, 'secrets', 'pod-token-key'), 'utf8').trim(),
+    'base64',
+  );
+  const token = hmac(key, `gantry pod token:${jobId}:1`).digest('base64url');
+  return hmac(token, 'gantry pod bearer').digest('base64url');
+};
 
 describe('a pod', () => {
   const call = (jobId: string, path: string, bearer: string | null) =>
@@ -76,18 +91,47 @@ describe('a pod', () => {
       body: '{}',
     });
 
+  const finished: Job[] = [];
+  let running: string;
+
+  beforeAll(async () => {
+    finished.push(await over(await launch('Demo Failing')));
+    running = await launch('Demo Slow', { extraVars: { seconds: 30 } });
+    while ((await allEvents(running).catch(() => [])).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+  });
+  afterAll(async () => {
+    gantry('cancel', running, '--force');
+    await over(running);
+  });
+
+  const refused = {
+    code: expect.stringMatching(/^(unauthenticated|forbidden)$/),
+    message: expect.stringMatching(/\w+ \w+/),
+  };
+
   it.each(['start', 'chunks', 'heartbeat', 'finish'])(
     'without a token, or with a wrong one, is refused at %s',
     async (path) => {
-      const job = await over(await launch('Demo Job Template'));
       for (const bearer of [null, 'x'.repeat(43)]) {
-        const answer = await call(job.id, path, bearer);
+        const answer = await call(running, path, bearer);
         expect([401, 403]).toContain(answer.status);
-        expect(await answer.json()).toMatchObject({
-          code: expect.stringMatching(/unauthenticated|forbidden/),
-          message: expect.any(String),
-        });
+        expect(await answer.json()).toMatchObject(refused);
       }
     },
   );
+
+  it("is let in with its own token, and with no other job's", async () => {
+    const [other] = finished;
+    expect((await call(running, 'heartbeat', bearerOf(running))).status).toBe(200);
+    const answer = await call(running, 'heartbeat', bearerOf(other!.id));
+    expect(answer.status).toBe(401);
+    expect(await answer.json()).toMatchObject(refused);
+  });
+
+  it('is refused with its own token once its job is over', async () => {
+    const answer = await call(finished[0]!.id, 'heartbeat', bearerOf(finished[0]!.id));
+    expect([401, 403]).toContain(answer.status);
+    expect(await answer.json()).toMatchObject(refused);
+  });
 });

@@ -18,7 +18,16 @@ describe('a job that manages a host over SSH', () => {
 
   beforeAll(async () => {
     const authorized = readFileSync(join(world.home, 'secrets', 'demo-ssh-key.pub'), 'utf8').trim();
-    engine('run', '--detach', '--rm', '--name', host, '--env', `AUTHORIZED_KEY=${authorized}`, 'localhost/gantry-test-sshd:latest');
+    engine(
+      'run',
+      '--detach',
+      '--rm',
+      '--name',
+      host,
+      '--env',
+      `AUTHORIZED_KEY=${authorized}`,
+      'localhost/gantry-test-sshd:latest',
+    );
     const address = engine('inspect', host, '--format', '{{.NetworkSettings.IPAddress}}');
     job = await over(await launch('Demo SSH Template', { extraVars: { ssh_host: address, ssh_port: 22 } }));
   });
@@ -26,23 +35,32 @@ describe('a job that manages a host over SSH', () => {
 
   it('logs in with the key from the vault and does its work', async () => {
     expect(job.status, job.reason?.message).toBe('SUCCESSFUL');
-    expect((await allEvents(job.id)).map(({ stdout }) => stdout).join('\n')).toContain('ansible@managed1: Managed by Gantry.');
+    expect((await allEvents(job.id)).map(({ stdout }) => stdout).join('\n')).toContain(
+      'ansible@managed1: Managed by Gantry.',
+    );
   });
 
   it('says which credential and version it used, and when the pod got it', () => {
     const types = job.timeline.map(({ type }) => type);
     expect(types).toContain('job.credentials_redeemed');
-    expect(JSON.stringify(job.timeline.find(({ type }) => type === 'job.pinned')!.data)).toContain('"credentialType":"ssh"');
+    expect(JSON.stringify(job.timeline.find(({ type }) => type === 'job.pinned')!.data)).toContain(
+      '"credentialType":"ssh"',
+    );
   });
 
   it('leaves the key nowhere: not in any answer, not in any log, not in what NATS stores', async () => {
     // One line of the key's body is enough to know it by.
     const canary = key().split('\n')[2]!;
     expect(canary.length).toBeGreaterThan(40);
-    const answers = await ask('query ($id: ID!) { credentials { nodes { name inputs } } job(id: $id) { extraVars artifacts timeline { data } } }', { id: job.id });
+    const answers = await ask(
+      'query ($id: ID!) { credentials { nodes { name inputs } } job(id: $id) { extraVars artifacts timeline { data } } }',
+      { id: job.id },
+    );
     expect(JSON.stringify(answers)).toContain('$encrypted$');
     expect(JSON.stringify(answers) + JSON.stringify(await allEvents(job.id))).not.toContain(canary);
-    const found = ['log', 'nats', 'data', 'run'].flatMap((folder) => filesBelow(join(world.home, folder))).filter((file) => readFileSync(file).includes(canary));
+    const found = ['log', 'nats', 'data', 'run']
+      .flatMap((folder) => filesBelow(join(world.home, folder)))
+      .filter((file) => readFileSync(file).includes(canary));
     expect(found).toEqual([]);
   });
 });

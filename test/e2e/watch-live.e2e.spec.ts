@@ -74,7 +74,9 @@ describe('watching a job live', () => {
     const { data } = await post<{ job: null }>('{ job(id: "0198f000-0000-7000-8000-000000000001") { id } }');
     expect(data).toEqual({ job: null });
     const client = subscriber();
-    await expect(watch(client, '0198f000-0000-7000-8000-000000000001').next()).rejects.toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+    await expect(watch(client, '0198f000-0000-7000-8000-000000000001').next()).rejects.toMatchObject([
+      { extensions: { code: 'NOT_FOUND' } },
+    ]);
     await client.dispose();
   });
 });

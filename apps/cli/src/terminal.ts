@@ -69,8 +69,8 @@ export const step = async (name: string, run: () => Promise<void>): Promise<void
 
 /** Control sequences other than colours are taken out of a job's output: a playbook shall not move the cursor of who watches it. */
 export const safeOutput = (text: string, colour = onTerminal): string => {
-  // eslint-disable-next-line no-control-regex
+   
   const allowed = text.replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b\[[0-9;:?]*[ -/]*[@-ln-~]|\u001b[^[\]]|[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g, '');
-  // eslint-disable-next-line no-control-regex
+   
   return (colour ? allowed : allowed.replace(/\u001b\[[0-9;:]*m/g, '')).replace(/\r\n/g, '\n');
 };

@@ -10,6 +10,8 @@ export const config = readGatewayConfig();
 /** The gateway: GraphQL and the page on the service's own HTTP server. */
 @Module({
   imports: [ServiceModule.forRoot(config.base)],
-  providers: [{ provide: 'gateway', inject: [KIT], useFactory: (kit: ServiceKit) => mountGateway(kit, config) }],
+  providers: [
+    { provide: 'gateway', inject: [KIT], useFactory: (kit: ServiceKit) => mountGateway(kit, config) },
+  ],
 })
 export class GatewayModule {}

@@ -11,7 +11,11 @@ const Environment = z.object({
 /** The gateway's configuration; the only reader of its environment. */
 export const readGatewayConfig = (env: NodeJS.ProcessEnv = process.env) => {
   const own = readConfig(Environment, env);
-  return { base: baseConfig('gateway', env), webDir: own.GANTRY_GATEWAY_WEB_DIR, maxBodyMib: own.GANTRY_GATEWAY_MAX_BODY_MIB };
+  return {
+    base: baseConfig('gateway', env),
+    webDir: own.GANTRY_GATEWAY_WEB_DIR,
+    maxBodyMib: own.GANTRY_GATEWAY_MAX_BODY_MIB,
+  };
 };
 
 /** The gateway's configuration. */

@@ -10,7 +10,10 @@ export const connectionOf = <T>(page: PageOf<T>) => ({
 });
 
 /** `first`, `after` of a connection field as a page request; a `first` out of bounds is the owner's to refuse. */
-export const pageOf = (args: { first?: number | null; after?: string | null }) => ({ first: args.first ?? 50, after: args.after ?? null });
+export const pageOf = (args: { first?: number | null; after?: string | null }) => ({
+  first: args.first ?? 50,
+  after: args.after ?? null,
+});
 
 /** `snake_case` of the services as an UPPER_SNAKE enum value. */
 export const toEnum = (value: string): string => value.replace(/([a-z])([A-Z])/g, '$1_$2').toUpperCase();

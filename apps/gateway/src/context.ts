@@ -4,7 +4,14 @@ import type { CommandSpec, InputOf, OutputOf, PageOf } from '@gantry/contracts/c
 import { ListCredentials, type Credential } from '@gantry/contracts/credential';
 import { ListExecutionEnvironments, type ExecutionEnvironment } from '@gantry/contracts/ee';
 import { ListOrganizations, ListUsers, type Organization, type User } from '@gantry/contracts/identity';
-import { ListInventories, ListJobTemplates, ListProjects, type Inventory, type JobTemplate, type Project } from '@gantry/contracts/template';
+import {
+  ListInventories,
+  ListJobTemplates,
+  ListProjects,
+  type Inventory,
+  type JobTemplate,
+  type Project,
+} from '@gantry/contracts/template';
 import type { ServiceKit } from '@gantry/service/kit';
 import DataLoader from 'dataloader';
 import type { LiveFeed } from './live-feed.js';

@@ -1,7 +1,15 @@
 import type { InputOf } from '@gantry/contracts/command';
-import { CreateCredential, ListCredentials, ListCredentialTypes, type Credential } from '@gantry/contracts/credential';
 import {
-  ListExecutionEnvironments, MakeDefaultExecutionEnvironment, RegisterExecutionEnvironment, type ExecutionEnvironment,
+  CreateCredential,
+  ListCredentials,
+  ListCredentialTypes,
+  type Credential,
+} from '@gantry/contracts/credential';
+import {
+  ListExecutionEnvironments,
+  MakeDefaultExecutionEnvironment,
+  RegisterExecutionEnvironment,
+  type ExecutionEnvironment,
 } from '@gantry/contracts/ee';
 import { connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
 import type { GraphqlContext } from './context.js';
@@ -15,20 +23,31 @@ export const eeResolvers = {
   Query: {
     executionEnvironments: async (_: unknown, args: Page, { call }: Context) =>
       connectionOf(await call(ListExecutionEnvironments, pageOf(args))),
-    credentials: async (_: unknown, args: Page, { call }: Context) => connectionOf(await call(ListCredentials, pageOf(args))),
-    credentialTypes: async (_: unknown, __: unknown, { call }: Context) => (await call(ListCredentialTypes, {})).items,
+    credentials: async (_: unknown, args: Page, { call }: Context) =>
+      connectionOf(await call(ListCredentials, pageOf(args))),
+    credentialTypes: async (_: unknown, __: unknown, { call }: Context) =>
+      (await call(ListCredentialTypes, {})).items,
   },
   Mutation: {
-    registerExecutionEnvironment: async (_: unknown, { input }: { input: RegisterInput }, { call, load }: Context) => {
+    registerExecutionEnvironment: async (
+      _: unknown,
+      { input }: { input: RegisterInput },
+      { call, load }: Context,
+    ) => {
       const pull = input.pull ? fromEnum<'always' | 'missing' | 'never'>(input.pull) : null;
-      return load.executionEnvironment.load((await call(RegisterExecutionEnvironment, { ...input, pull })).id);
+      return load.executionEnvironment.load(
+        (await call(RegisterExecutionEnvironment, { ...input, pull })).id,
+      );
     },
     makeDefaultExecutionEnvironment: async (_: unknown, { id }: { id: string }, { call, load }: Context) => {
       await call(MakeDefaultExecutionEnvironment, { id });
       return load.executionEnvironment.load(id);
     },
-    createCredential: async (_: unknown, { input }: { input: InputOf<typeof CreateCredential> }, { call, load }: Context) =>
-      load.credential.load((await call(CreateCredential, input)).id),
+    createCredential: async (
+      _: unknown,
+      { input }: { input: InputOf<typeof CreateCredential> },
+      { call, load }: Context,
+    ) => load.credential.load((await call(CreateCredential, input)).id),
   },
   ExecutionEnvironment: {
     organization: (ee: ExecutionEnvironment, _: unknown, { load }: Context) =>
@@ -36,6 +55,7 @@ export const eeResolvers = {
     pull: (ee: ExecutionEnvironment) => (ee.pull ? toEnum(ee.pull) : null),
   },
   Credential: {
-    organization: (credential: Credential, _: unknown, { load }: Context) => load.organization.load(credential.organizationId),
+    organization: (credential: Credential, _: unknown, { load }: Context) =>
+      load.organization.load(credential.organizationId),
   },
 };

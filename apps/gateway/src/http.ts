@@ -50,7 +50,13 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
     app.disable('x-powered-by');
     app.use(securityHeaders);
     // The token is looked at before the body is read.
-    app.use('/graphql', authenticate(deps), express.json({ limit: `${config.maxBodyMib}mb` }), graphql, onError);
+    app.use(
+      '/graphql',
+      authenticate(deps),
+      express.json({ limit: `${config.maxBodyMib}mb` }),
+      graphql,
+      onError,
+    );
     if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
     const stopSubscriptions = serveSubscriptions({
       server,
@@ -68,12 +74,13 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
 type WithContext = Request & { gantry: GraphqlContext };
 
 /** Nobody gets past here without a good token; the answer is GraphQL's form of an error. */
-const authenticate = (deps: Parameters<typeof createContext>[0]) => (req: Request, _res: Response, next: NextFunction) => {
-  createContext(deps, bearerOf(req.headers.authorization)).then((context) => {
-    (req as WithContext).gantry = context;
-    next();
-  }, next);
-};
+const authenticate =
+  (deps: Parameters<typeof createContext>[0]) => (req: Request, _res: Response, next: NextFunction) => {
+    createContext(deps, bearerOf(req.headers.authorization)).then((context) => {
+      (req as WithContext).gantry = context;
+      next();
+    }, next);
+  };
 
 const onError = (error: unknown, _req: Request, res: Response, next: NextFunction) => {
   if (res.headersSent) return next(error);
@@ -101,10 +108,14 @@ const securityHeaders = (_req: Request, res: Response, next: NextFunction) => {
 
 /** Files as they are; any other path that a browser asks for is the page, which finds its way by the path. */
 const servePage = (app: Application, webDir: string) => {
-  app.use('/assets', express.static(join(webDir, 'assets'), { immutable: true, maxAge: '1y', fallthrough: false }));
+  app.use(
+    '/assets',
+    express.static(join(webDir, 'assets'), { immutable: true, maxAge: '1y', fallthrough: false }),
+  );
   app.use(express.static(webDir, { index: false, maxAge: 0 }));
   app.use((req, res, next) => {
-    if (req.method !== 'GET' || !req.accepts('html') || /^\/(graphql|healthz|readyz)\b/.test(req.path)) return next();
+    if (req.method !== 'GET' || !req.accepts('html') || /^\/(graphql|healthz|readyz)\b/.test(req.path))
+      return next();
     res.sendFile(join(webDir, 'index.html'), { headers: { 'Cache-Control': 'no-cache' } });
   });
 };

@@ -1,4 +1,13 @@
-import { CreateOrganization, CreateUser, GrantRole, IssueToken, ListOrganizations, ListUsers, RevokeRole, RevokeToken } from '@gantry/contracts/identity';
+import {
+  CreateOrganization,
+  CreateUser,
+  GrantRole,
+  IssueToken,
+  ListOrganizations,
+  ListUsers,
+  RevokeRole,
+  RevokeToken,
+} from '@gantry/contracts/identity';
 import type { OrganizationRole } from '@gantry/contracts/access';
 import { connectionOf, fromEnum, pageOf } from './connection.js';
 import type { GraphqlContext } from './context.js';
@@ -16,9 +25,12 @@ const roleOf = (input: RoleInput) => ({ ...input, role: fromEnum<OrganizationRol
 /** Users, organizations, tokens. */
 export const identityResolvers = {
   Query: {
-    me: async (_: unknown, __: unknown, context: Context) => context.load.user.load((await context.session()).principal.userId),
-    organizations: async (_: unknown, args: Page, { call }: Context) => connectionOf(await call(ListOrganizations, pageOf(args))),
-    users: async (_: unknown, args: Page, { call }: Context) => connectionOf(await call(ListUsers, pageOf(args))),
+    me: async (_: unknown, __: unknown, context: Context) =>
+      context.load.user.load((await context.session()).principal.userId),
+    organizations: async (_: unknown, args: Page, { call }: Context) =>
+      connectionOf(await call(ListOrganizations, pageOf(args))),
+    users: async (_: unknown, args: Page, { call }: Context) =>
+      connectionOf(await call(ListUsers, pageOf(args))),
   },
   Mutation: {
     createOrganization: async (_: unknown, { input }: { input: { name: string } }, { call, load }: Context) =>
@@ -33,7 +45,8 @@ export const identityResolvers = {
       await call(RevokeRole, roleOf(input));
       return load.user.load(input.userId);
     },
-    issueToken: (_: unknown, { input }: { input: { userId?: string } }, { call }: Context) => call(IssueToken, input),
+    issueToken: (_: unknown, { input }: { input: { userId?: string } }, { call }: Context) =>
+      call(IssueToken, input),
     revokeToken: async (_: unknown, { id }: { id: string }, { call }: Context) => {
       await call(RevokeToken, { id });
       return true;

@@ -17,11 +17,22 @@ const contextOf = (pages: (object | PlatformError)[], status = 'running') => {
     return page;
   };
   const waiter = { next: async () => [], close: () => undefined };
-  return { asked, context: { call, live: { output: () => waiter, news: () => waiter } } as unknown as GraphqlContext };
+  return {
+    asked,
+    context: { call, live: { output: () => waiter, news: () => waiter } } as unknown as GraphqlContext,
+  };
 };
 
-const page = (counters: number[], committedCounter: number, final: object | null = null, lastCounter = counters.at(-1) ?? 0) => ({
-  events: counters.map((counter) => ({ counter })), lastCounter, committedCounter, final,
+const page = (
+  counters: number[],
+  committedCounter: number,
+  final: object | null = null,
+  lastCounter = counters.at(-1) ?? 0,
+) => ({
+  events: counters.map((counter) => ({ counter })),
+  lastCounter,
+  committedCounter,
+  final,
 });
 
 const collect = async (context: GraphqlContext, after = 0): Promise<OutputBatch[]> => {
@@ -32,7 +43,12 @@ const collect = async (context: GraphqlContext, after = 0): Promise<OutputBatch[
 
 describe('the output of a job', () => {
   it('goes from what is stored to what comes, without a gap, and ends with the final batch', async () => {
-    const { context, asked } = contextOf([page([1, 2], 4), page([3, 4], 4), page([], 4, null, 4), page([5], 5, { count: 5 })]);
+    const { context, asked } = contextOf([
+      page([1, 2], 4),
+      page([3, 4], 4),
+      page([], 4, null, 4),
+      page([5], 5, { count: 5 }),
+    ]);
     const batches = await collect(context);
     expect(batches.flatMap(({ events }) => events.map(({ counter }) => counter))).toEqual([1, 2, 3, 4, 5]);
     expect(asked).toEqual([0, 2, 4, 4]);

@@ -36,7 +36,9 @@ export async function* jobOutput(
       }
       if (page?.final) return;
       if (!page || page.lastCounter >= page.committedCounter) {
-        await (page ? hints.next(POLL_MILLISECONDS) : Promise.race([hints.next(POLL_MILLISECONDS), news.next(POLL_MILLISECONDS)]));
+        await (page
+          ? hints.next(POLL_MILLISECONDS)
+          : Promise.race([hints.next(POLL_MILLISECONDS), news.next(POLL_MILLISECONDS)]));
       }
     }
   } finally {
@@ -51,12 +53,22 @@ const readPage = async (
   args: { jobId: string; after: number; filter?: JobEventFilter | null },
 ): Promise<EventPage | null> => {
   try {
-    return await call(ListJobEvents, { jobId: args.jobId, after: args.after, limit: PAGE_EVENTS, filter: args.filter });
+    return await call(ListJobEvents, {
+      jobId: args.jobId,
+      after: args.after,
+      limit: PAGE_EVENTS,
+      filter: args.filter,
+    });
   } catch (error) {
     if (!isPlatformError(error) || error.code !== 'not_found') throw error;
     const job = await call(GetJob, { jobId: args.jobId });
     if (!isFinal(job.status)) return null;
-    return { events: [], lastCounter: args.after, committedCounter: 0, final: { count: 0, sha256: '', status: job.status } };
+    return {
+      events: [],
+      lastCounter: args.after,
+      committedCounter: 0,
+      final: { count: 0, sha256: '', status: job.status },
+    };
   }
 };
 
@@ -65,7 +77,7 @@ export async function* jobStatus({ call, live }: GraphqlContext, jobId: string):
   const news = live.news(jobId);
   try {
     let shown: Job | null = null;
-    for (let atLeast = 0; ; ) {
+    for (let atLeast = 0; ;) {
       const job = await getJobAt(call, jobId, atLeast);
       if (!shown || hasChanged(shown, job)) yield job;
       shown = job;

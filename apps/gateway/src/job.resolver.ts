@@ -1,6 +1,13 @@
 import { errorTreatments, isPlatformError } from '@gantry/contracts/errors';
 import {
-  CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs, type Job, type JobStatus, type TimelineEntry,
+  CancelJob,
+  GetJob,
+  GetTimeline,
+  LaunchJob,
+  ListJobs,
+  type Job,
+  type JobStatus,
+  type TimelineEntry,
 } from '@gantry/contracts/job';
 import { ListHostSummaries, ListJobEvents, ReadStdout, type JobEventFilter } from '@gantry/contracts/record';
 import type { LaunchPrompts } from '@gantry/contracts/template';
@@ -53,7 +60,11 @@ const launch = async ({ call }: Context, input: LaunchInput): Promise<object> =>
 /** Jobs: launch, cancel, look, watch. */
 export const jobResolvers = {
   Query: {
-    jobs: async (_: unknown, args: { first?: number; after?: string; status?: string[]; jobTemplateId?: string }, { call }: Context) =>
+    jobs: async (
+      _: unknown,
+      args: { first?: number; after?: string; status?: string[]; jobTemplateId?: string },
+      { call }: Context,
+    ) =>
       connectionOf(
         await call(ListJobs, {
           ...pageOf(args),
@@ -64,7 +75,8 @@ export const jobResolvers = {
     job: (_: unknown, { id }: { id: string }, { call }: Context) => call(GetJob, { jobId: id }).catch(orNull),
   },
   Mutation: {
-    launchJob: (_: unknown, { input }: { input: LaunchInput }, context: Context) => launch(context, input).catch(refusal('LaunchRefused')),
+    launchJob: (_: unknown, { input }: { input: LaunchInput }, context: Context) =>
+      launch(context, input).catch(refusal('LaunchRefused')),
     cancelJob: async (_: unknown, { id, force }: { id: string; force: boolean }, { call }: Context) =>
       call(CancelJob, { jobId: id, force })
         .then(async () => ({ __typename: 'CanceledJob', job: await call(GetJob, { jobId: id }) }))
@@ -72,7 +84,11 @@ export const jobResolvers = {
   },
   Subscription: {
     jobOutput: {
-      subscribe: (_: unknown, args: { jobId: string; after: number; filter?: JobEventFilter }, context: Context) => jobOutput(context, args),
+      subscribe: (
+        _: unknown,
+        args: { jobId: string; after: number; filter?: JobEventFilter },
+        context: Context,
+      ) => jobOutput(context, args),
       resolve: (batch: object) => batch,
     },
     jobStatus: {
@@ -86,7 +102,9 @@ export const jobResolvers = {
     launchType: (job: Job) => toEnum(job.launchType),
     launchedBy: (job: Job) => job.launchedBy.username,
     elapsedSeconds: (job: Job) =>
-      job.startedAt ? (Date.parse(job.finishedAt ?? new Date().toISOString()) - Date.parse(job.startedAt)) / 1_000 : null,
+      job.startedAt
+        ? (Date.parse(job.finishedAt ?? new Date().toISOString()) - Date.parse(job.startedAt)) / 1_000
+        : null,
     organization: (job: Job, _: unknown, { load }: Context) => load.organization.load(job.organizationId),
     jobTemplate: (job: Job, _: unknown, { load }: Context) => load.jobTemplate.load(job.jobTemplateId),
     jobTemplateVersion: (job: Job) => job.snapshot.jobTemplateVersion,
@@ -97,19 +115,28 @@ export const jobResolvers = {
     timeline: async (job: Job, { after }: { after: number }, { call }: Context) =>
       (await call(GetTimeline, { jobId: job.id, afterVersion: after })).entries,
     hostSummaries: async (job: Job, args: { first: number; after?: string }, { call }: Context) => {
-      const page = await call(ListHostSummaries, { jobId: job.id, first: args.first, after: args.after }).catch(
-        orElse({ items: [], hasNextPage: false, totalCount: 0 }),
-      );
+      const page = await call(ListHostSummaries, {
+        jobId: job.id,
+        first: args.first,
+        after: args.after,
+      }).catch(orElse({ items: [], hasNextPage: false, totalCount: 0 }));
       return {
         nodes: page.items,
         pageInfo: { hasNextPage: page.hasNextPage, endCursor: page.items.at(-1)?.host ?? null },
         totalCount: page.totalCount,
       };
     },
-    events: async (job: Job, args: { first: number; after: number; filter?: JobEventFilter }, { call }: Context) => {
-      const page = await call(ListJobEvents, { jobId: job.id, after: args.after, limit: args.first, filter: args.filter }).catch(
-        orElse({ events: [], lastCounter: args.after, committedCounter: 0, final: null }),
-      );
+    events: async (
+      job: Job,
+      args: { first: number; after: number; filter?: JobEventFilter },
+      { call }: Context,
+    ) => {
+      const page = await call(ListJobEvents, {
+        jobId: job.id,
+        after: args.after,
+        limit: args.first,
+        filter: args.filter,
+      }).catch(orElse({ events: [], lastCounter: args.after, committedCounter: 0, final: null }));
       return { ...page, nodes: page.events, hasNextPage: page.lastCounter < page.committedCounter };
     },
     stdout: (job: Job, args: { startLine: number; endLine?: number | null }, { call }: Context) =>

@@ -10,8 +10,13 @@ import { templateResolvers } from './template.resolver.js';
 /** Nesting of a JSON literal inside a query; deeper ones come as variables. */
 const LITERAL_DEPTH = 20;
 
-const literal = (node: ValueNode, variables: Record<string, unknown> | null | undefined, depth = 0): unknown => {
-  if (depth > LITERAL_DEPTH) throw new TypeError('This JSON literal is nested too deeply: send it as a variable.');
+const literal = (
+  node: ValueNode,
+  variables: Record<string, unknown> | null | undefined,
+  depth = 0,
+): unknown => {
+  if (depth > LITERAL_DEPTH)
+    throw new TypeError('This JSON literal is nested too deeply: send it as a variable.');
   switch (node.kind) {
     case Kind.NULL:
       return null;
@@ -21,7 +26,9 @@ const literal = (node: ValueNode, variables: Record<string, unknown> | null | un
     case Kind.LIST:
       return node.values.map((value) => literal(value, variables, depth + 1));
     case Kind.OBJECT:
-      return Object.fromEntries(node.fields.map((field) => [field.name.value, literal(field.value, variables, depth + 1)]));
+      return Object.fromEntries(
+        node.fields.map((field) => [field.name.value, literal(field.value, variables, depth + 1)]),
+      );
     case Kind.VARIABLE:
       return variables?.[node.name.value];
     default:
@@ -43,6 +50,12 @@ const DateTime = new GraphQLScalarType({
 export const createSchema = (): GraphQLSchema =>
   makeExecutableSchema({
     typeDefs: readFileSync(new URL('../schema.graphql', import.meta.url), 'utf8'),
-    resolvers: [{ JSON: JSONScalar, DateTime }, identityResolvers, templateResolvers, eeResolvers, jobResolvers],
+    resolvers: [
+      { JSON: JSONScalar, DateTime },
+      identityResolvers,
+      templateResolvers,
+      eeResolvers,
+      jobResolvers,
+    ],
     inheritResolversFromInterfaces: true,
   });

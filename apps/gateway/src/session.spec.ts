@@ -2,7 +2,12 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { describe, expect, it, vi } from 'vitest';
 import { bearerOf, createSessions } from './session.js';
 
-const verified = { principal: { userId: 'u' }, assertion: 'signed', assertionExpiresAt: '', tokenExpiresAt: null };
+const verified = {
+  principal: { userId: 'u' },
+  assertion: 'signed',
+  assertionExpiresAt: '',
+  tokenExpiresAt: null,
+};
 
 describe('the bearer of a header', () => {
   it.each([
@@ -27,13 +32,18 @@ describe('sessions', () => {
   });
 
   it('ask again after a refusal: it is not remembered', async () => {
-    const call = vi.fn().mockRejectedValueOnce(new PlatformError('unauthenticated', 'no')).mockResolvedValueOnce(verified);
+    const call = vi
+      .fn()
+      .mockRejectedValueOnce(new PlatformError('unauthenticated', 'no'))
+      .mockResolvedValueOnce(verified);
     const sessions = createSessions({ call: call as never });
     await expect(sessions.of('token')).rejects.toMatchObject({ code: 'unauthenticated' });
     await expect(sessions.of('token')).resolves.toMatchObject({ assertion: 'signed' });
   });
 
   it('tell how to get a token when there is none', async () => {
-    await expect(async () => createSessions({ call: vi.fn() as never }).of(null)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(async () => createSessions({ call: vi.fn() as never }).of(null)).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
   });
 });

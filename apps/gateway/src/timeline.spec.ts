@@ -8,7 +8,10 @@ const jobEvents = readdirSync(fixtures).filter((file) => file.startsWith('job.')
 
 describe('the timeline', () => {
   it.each(jobEvents)('has a line for %s', (file) => {
-    const event = JSON.parse(readFileSync(join(fixtures, file), 'utf8')) as { type: string; data: Record<string, unknown> };
+    const event = JSON.parse(readFileSync(join(fixtures, file), 'utf8')) as {
+      type: string;
+      data: Record<string, unknown>;
+    };
     const line = summaryOf(event);
     expect(line).not.toBe(event.type);
     expect(line).toMatch(/^([A-Z]|web1)/);

@@ -2,7 +2,16 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorTreatments, isPlatformError } from '@gantry/contracts/errors';
-import { execute, GraphQLError, subscribe, validate, specifiedRules, type GraphQLFormattedError, type GraphQLSchema, type ValidationRule } from 'graphql';
+import {
+  execute,
+  GraphQLError,
+  subscribe,
+  validate,
+  specifiedRules,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  type ValidationRule,
+} from 'graphql';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -30,23 +39,31 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: 1024 * 1024,
-    handleProtocols: (protocols) => protocols.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    handleProtocols: (protocols) =>
+      protocols.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
   });
   const tell = (errors: readonly GraphQLError[]) =>
     errors.map((error) => new GraphQLError(...formattedParts(options.formatError(error.toJSON(), error))));
-  const server = useServer<{ authorization?: string }, { socket: import('ws').WebSocket; token?: string | null; operations?: Set<string> }>(
+  const server = useServer<
+    { authorization?: string },
+    { socket: import('ws').WebSocket; token?: string | null; operations?: Set<string> }
+  >(
     {
       schema: options.schema,
       execute,
       subscribe,
-      validate: (schema, document) => validate(schema, document, [...specifiedRules, ...options.validationRules]),
+      validate: (schema, document) =>
+        validate(schema, document, [...specifiedRules, ...options.validationRules]),
       onConnect: async ({ extra, connectionParams }) => {
         const token = bearerOf(connectionParams?.authorization);
         try {
           await options.createContext(token);
         } catch (error) {
           const code = isPlatformError(error) ? errorTreatments[error.code].graphql : 'INTERNAL';
-          extra.socket.close(code === 'UNAUTHENTICATED' ? CloseCode.Forbidden : CloseCode.InternalServerError, closeReason(error));
+          extra.socket.close(
+            code === 'UNAUTHENTICATED' ? CloseCode.Forbidden : CloseCode.InternalServerError,
+            closeReason(error),
+          );
           return false;
         }
         extra.token = token;
@@ -56,7 +73,12 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
       context: ({ extra }) => options.createContext(extra.token ?? null) as never,
       onSubscribe: ({ extra }, id) => {
         if (extra.operations!.size >= SUBSCRIPTIONS_PER_CONNECTION) {
-          return [new GraphQLError(`A connection has at most ${SUBSCRIPTIONS_PER_CONNECTION} subscriptions: open another.`, { extensions: { code: 'REFUSED' } })];
+          return [
+            new GraphQLError(
+              `A connection has at most ${SUBSCRIPTIONS_PER_CONNECTION} subscriptions: open another.`,
+              { extensions: { code: 'REFUSED' } },
+            ),
+          ];
         }
         extra.operations!.add(id);
         return undefined;
@@ -68,7 +90,10 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
       },
       onNext: ({ extra }, _id, _payload, _args, result) => {
         if (extra.socket.bufferedAmount > BUFFERED_BYTES) {
-          extra.socket.close(SLOW_READER, 'This connection is not reading: come back with your last counter.');
+          extra.socket.close(
+            SLOW_READER,
+            'This connection is not reading: come back with your last counter.',
+          );
         }
         return result.errors ? { ...result, errors: tell(result.errors) } : undefined;
       },
@@ -90,6 +115,9 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
 };
 
 /** A close reason has at most 123 bytes. */
-const closeReason = (error: unknown): string => (isPlatformError(error) ? Buffer.from(error.message).subarray(0, 120).toString() : 'Gantry cannot check the token now');
+const closeReason = (error: unknown): string =>
+  isPlatformError(error)
+    ? Buffer.from(error.message).subarray(0, 120).toString()
+    : 'Gantry cannot check the token now';
 
 const formattedParts = ({ message, ...rest }: GraphQLFormattedError): [string, object] => [message, rest];

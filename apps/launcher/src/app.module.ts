@@ -68,7 +68,10 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
 class LauncherModule {}
 
 /** The launcher as a Nest module. `pods`: another driver than the container engine's (tests). */
-export const launcherModule = (config: LauncherConfig, pods: PodDriver = createContainerDriver(config.containerHost)): DynamicModule => ({
+export const launcherModule = (
+  config: LauncherConfig,
+  pods: PodDriver = createContainerDriver(config.containerHost),
+): DynamicModule => ({
   module: LauncherModule,
   imports: [ServiceModule.forRoot(config.base)],
   providers: [{ provide: LAUNCHER, inject: [KIT], useFactory: (kit: ServiceKit) => wire(kit, config, pods) }],

@@ -5,9 +5,13 @@ import { z } from 'zod';
 
 const Environment = z.object({
   /** Docker Engine API of Docker or Podman. */
-  GANTRY_LAUNCHER_CONTAINER_HOST: z.string().regex(/^(unix:\/\/\/|tcp:\/\/|https?:\/\/)/, 'must begin with unix:///, tcp://, http:// or https://'),
+  GANTRY_LAUNCHER_CONTAINER_HOST: z
+    .string()
+    .regex(/^(unix:\/\/\/|tcp:\/\/|https?:\/\/)/, 'must begin with unix:///, tcp://, http:// or https://'),
   /** Where pods find ingest. */
-  GANTRY_LAUNCHER_PODS_URL: z.string().regex(/^(unix:\/\/\/|https?:\/\/)/, 'must begin with unix:///, http:// or https://'),
+  GANTRY_LAUNCHER_PODS_URL: z
+    .string()
+    .regex(/^(unix:\/\/\/|https?:\/\/)/, 'must begin with unix:///, http:// or https://'),
   /** Holds 32 bytes as base64; every launcher of an installation has the same. */
   GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE: z.string(),
   GANTRY_LAUNCHER_AGENT_FILE: z.string(),
@@ -25,13 +29,18 @@ const read = (variable: string, file: string): Buffer => {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw new PlatformError('invalid', `${variable} names ${file}, which cannot be read: ${(cause as Error).message}.`, { cause });
+    throw new PlatformError(
+      'invalid',
+      `${variable} names ${file}, which cannot be read: ${(cause as Error).message}.`,
+      { cause },
+    );
   }
 };
 
 const readKey = (variable: string, file: string): Buffer => {
   const key = Buffer.from(read(variable, file).toString('utf8').trim(), 'base64');
-  if (key.length !== 32) throw new PlatformError('invalid', `${variable} names ${file}, which must hold 32 bytes as base64.`);
+  if (key.length !== 32)
+    throw new PlatformError('invalid', `${variable} names ${file}, which must hold 32 bytes as base64.`);
   return key;
 };
 

@@ -1,7 +1,14 @@
 /** The first half of a job's way: pin everything, wait for a place, take it. */
 import { asPlatformError } from '@gantry/contracts/errors';
 import type { Reason } from '@gantry/contracts/job';
-import { backOff, driverContext, say, type Drive, type LauncherParts, type StepOutcome } from './job.drive.js';
+import {
+  backOff,
+  driverContext,
+  say,
+  type Drive,
+  type LauncherParts,
+  type StepOutcome,
+} from './job.drive.js';
 import { authorizationLost, helpsToWait, PIN_PATIENCE_MILLISECONDS, pinJob, reasonOf } from './job.pin.js';
 import { waitsForOf, type LoadedJob } from './job.stream.js';
 import type { JobCommand } from './domain/job.js';
@@ -9,7 +16,11 @@ import type { JobCommand } from './domain/job.js';
 const dispatch: JobCommand = { kind: 'dispatch', instanceGroup: 'default' };
 
 /** One step of a job that has no place yet. */
-export const admissionStep = async (parts: LauncherParts, drive: Drive, job: LoadedJob): Promise<StepOutcome> => {
+export const admissionStep = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+): Promise<StepOutcome> => {
   const { requested, phase } = job.state;
   if (phase === 'pinned') return takePlace(parts, job, []);
   try {
@@ -26,7 +37,11 @@ export const admissionStep = async (parts: LauncherParts, drive: Drive, job: Loa
   }
 };
 
-const takePlace = async (parts: LauncherParts, job: LoadedJob, before: JobCommand[]): Promise<StepOutcome> => {
+const takePlace = async (
+  parts: LauncherParts,
+  job: LoadedJob,
+  before: JobCommand[],
+): Promise<StepOutcome> => {
   try {
     await say(parts, job, ...before, dispatch);
     return 'again';
@@ -38,7 +53,12 @@ const takePlace = async (parts: LauncherParts, job: LoadedJob, before: JobComman
   }
 };
 
-const pinTrouble = async (parts: LauncherParts, drive: Drive, job: LoadedJob, thrown: unknown): Promise<StepOutcome> => {
+const pinTrouble = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  thrown: unknown,
+): Promise<StepOutcome> => {
   const error = asPlatformError(thrown);
   const now = performance.now();
   drive.troubleSince ??= now;
@@ -55,4 +75,7 @@ const pinTrouble = async (parts: LauncherParts, drive: Drive, job: LoadedJob, th
   return 'again';
 };
 
-const waiting = ({ code, message }: Reason): Reason => ({ code, message: `Cannot be prepared yet: ${message}` });
+const waiting = ({ code, message }: Reason): Reason => ({
+  code,
+  message: `Cannot be prepared yet: ${message}`,
+});

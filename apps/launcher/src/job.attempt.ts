@@ -9,7 +9,14 @@ import type { Reason } from '@gantry/contracts/job';
 import { CloseRecord, OpenRecord } from '@gantry/contracts/record';
 import type { JobCommand } from './domain/job.js';
 import { payloadOf } from './domain/playbook.js';
-import { backOff, driverContext, say, type Drive, type LauncherParts, type StepOutcome } from './job.drive.js';
+import {
+  backOff,
+  driverContext,
+  say,
+  type Drive,
+  type LauncherParts,
+  type StepOutcome,
+} from './job.drive.js';
 import { helpsToWait, reasonOf } from './job.pin.js';
 import type { LoadedJob } from './job.stream.js';
 import { watchPod } from './job.watch.js';
@@ -23,7 +30,11 @@ const startPatienceMilliseconds = 300_000;
 const lastBreathMilliseconds = 10_000;
 
 /** One step of a job that has a place. */
-export const attemptStep = async (parts: LauncherParts, drive: Drive, job: LoadedJob): Promise<StepOutcome> => {
+export const attemptStep = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+): Promise<StepOutcome> => {
   const { state } = job;
   const name = podName(job.id, state.epoch);
   let pod: PodState | null;
@@ -32,7 +43,8 @@ export const attemptStep = async (parts: LauncherParts, drive: Drive, job: Loade
   } catch (error) {
     if (!state.pod && !state.seal) return startTrouble(parts, drive, job, name, error);
     // It has a pod that most likely runs on: for this there is no limit.
-    if (drive.failures > 2) await say(parts, job, { kind: 'pod problem', epoch: state.epoch, reason: reasonOf(error) });
+    if (drive.failures > 2)
+      await say(parts, job, { kind: 'pod problem', epoch: state.epoch, reason: reasonOf(error) });
     throw error;
   }
   if (state.seal) return conclude(parts, drive, job, name, pod);
@@ -43,7 +55,8 @@ export const attemptStep = async (parts: LauncherParts, drive: Drive, job: Loade
     return 'again';
   }
   if (!pod && state.pod) return close(parts, job, lost(name));
-  if (state.cancel) return giveUp(parts, job, pod, { code: 'canceled', message: 'Canceled before the pod had started.' });
+  if (state.cancel)
+    return giveUp(parts, job, pod, { code: 'canceled', message: 'Canceled before the pod had started.' });
   return prepare(parts, drive, job, name);
 };
 
@@ -60,17 +73,30 @@ const lost = (name: string): Reason => ({
 });
 
 /** Everything that a pod needs is done at once; then it is started. All of it may have been done before, by a launcher that died. */
-const prepare = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string): Promise<StepOutcome> => {
+const prepare = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+): Promise<StepOutcome> => {
   const leave = new AbortController();
   const attentive = followCancel(parts, drive, job, leave);
   try {
-    const outcomes = await Promise.allSettled([makePod(parts, job, name, leave.signal), openDoors(parts, job)]);
-    const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map((outcome) => asPlatformError(outcome.reason));
+    const outcomes = await Promise.allSettled([
+      makePod(parts, job, name, leave.signal),
+      openDoors(parts, job),
+    ]);
+    const failures = outcomes
+      .filter((outcome) => outcome.status === 'rejected')
+      .map((outcome) => asPlatformError(outcome.reason));
     const failure = failures.find((error) => !helpsToWait(error)) ?? failures[0];
     if (failure) throw failure;
     // Recording it takes about as long as starting it. A launcher that dies in between finds the pod by its name.
     const [made] = outcomes as [PromiseFulfilledResult<JobCommand[]>, unknown];
-    await Promise.all([say(parts, job, ...made.value), parts.pods.start(name, podSecrets(parts.podTokenKey, job.id, job.state.epoch).token)]);
+    await Promise.all([
+      say(parts, job, ...made.value),
+      parts.pods.start(name, podSecrets(parts.podTokenKey, job.id, job.state.epoch).token),
+    ]);
     drive.tokenGiven = true;
     return 'again';
   } catch (error) {
@@ -83,7 +109,12 @@ const prepare = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name:
 };
 
 /** Ends a long pull when somebody cancels. */
-const followCancel = async (parts: LauncherParts, drive: Drive, job: LoadedJob, leave: AbortController): Promise<void> => {
+const followCancel = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  leave: AbortController,
+): Promise<void> => {
   while (!leave.signal.aborted && !drive.signal.aborted) {
     const since = drive.heard;
     if ((await parts.jobs.load(job.id).catch(() => null))?.state.cancel) leave.abort();
@@ -100,15 +131,29 @@ const openDoors = async (parts: LauncherParts, job: LoadedJob): Promise<void> =>
   await Promise.all([
     parts.kit.call(
       OpenRecord,
-      { ...attempt, organizationId: requested!.snapshot.organizationId, bearerSha256, payload: payloadOf(requested!, pinned!) },
+      {
+        ...attempt,
+        organizationId: requested!.snapshot.organizationId,
+        bearerSha256,
+        payload: payloadOf(requested!, pinned!),
+      },
       context,
     ),
-    parts.kit.call(CreateGrant, { ...attempt, credentials: pinned!.credentials.map(({ id, version }) => ({ id, version })), proofKey }, context),
+    parts.kit.call(
+      CreateGrant,
+      { ...attempt, credentials: pinned!.credentials.map(({ id, version }) => ({ id, version })), proofKey },
+      context,
+    ),
   ]);
 };
 
 /** Image, then pod. Returns what is to be said of it. */
-const makePod = async (parts: LauncherParts, job: LoadedJob, name: string, signal: AbortSignal): Promise<JobCommand[]> => {
+const makePod = async (
+  parts: LauncherParts,
+  job: LoadedJob,
+  name: string,
+  signal: AbortSignal,
+): Promise<JobCommand[]> => {
   const { image, digest, pull, executionEnvironmentId } = job.state.pinned!.image;
   let announced: Promise<unknown> = Promise.resolve();
   const ready = await parts.pods.ensureImage(
@@ -124,26 +169,46 @@ const makePod = async (parts: LauncherParts, job: LoadedJob, name: string, signa
   );
   await announced;
   if (ready.digest !== digest) {
-    void parts.kit.call(NoteDigest, { id: executionEnvironmentId, image, digest: ready.digest }, driverContext(parts, job)).catch((error: unknown) => {
-      parts.kit.logger.warn({ jobId: job.id, err: error }, 'the registry could not be told the digest');
-    });
+    void parts.kit
+      .call(
+        NoteDigest,
+        { id: executionEnvironmentId, image, digest: ready.digest },
+        driverContext(parts, job),
+      )
+      .catch((error: unknown) => {
+        parts.kit.logger.warn({ jobId: job.id, err: error }, 'the registry could not be told the digest');
+      });
   }
-  await parts.pods.create(describePod(parts.podSettings, { id: job.id, epoch: job.state.epoch, image: ready.reference }));
+  await parts.pods.create(
+    describePod(parts.podSettings, { id: job.id, epoch: job.state.epoch, image: ready.reference }),
+  );
   return [
     ready.pulled
-      ? { kind: 'image pulled', image, digest: ready.digest, durationMilliseconds: ready.durationMilliseconds }
+      ? {
+          kind: 'image pulled',
+          image,
+          digest: ready.digest,
+          durationMilliseconds: ready.durationMilliseconds,
+        }
       : { kind: 'image cached', image, digest: ready.digest },
     podCreated(parts, job, name),
   ];
 };
 
-const startTrouble = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string, thrown: unknown): Promise<StepOutcome> => {
+const startTrouble = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+  thrown: unknown,
+): Promise<StepOutcome> => {
   const error = asPlatformError(thrown);
   const reason = reasonOf(error);
   drive.failures += 1;
   drive.troubleSince ??= performance.now();
   const patient = performance.now() - drive.troubleSince < startPatienceMilliseconds;
-  if (error.code === 'defect') parts.kit.logger.error({ jobId: job.id, err: error }, 'the pod could not be started');
+  if (error.code === 'defect')
+    parts.kit.logger.error({ jobId: job.id, err: error }, 'the pod could not be started');
   if (helpsToWait(error) && patient) {
     if (drive.failures > 3) await say(parts, job, { kind: 'pod problem', epoch: job.state.epoch, reason });
     await drive.news(backOff(drive.failures));
@@ -154,7 +219,12 @@ const startTrouble = async (parts: LauncherParts, drive: Drive, job: LoadedJob, 
 };
 
 /** Nothing ran: the job ends with this reason. */
-const giveUp = async (parts: LauncherParts, job: LoadedJob, pod: PodState | null, reason: Reason): Promise<StepOutcome> => {
+const giveUp = async (
+  parts: LauncherParts,
+  job: LoadedJob,
+  pod: PodState | null,
+  reason: Reason,
+): Promise<StepOutcome> => {
   // A pod that was made stands in the record of the job; it leaves by the usual way.
   if (pod || job.state.pod) return close(parts, job, reason);
   await Promise.all([unlessUnknown(closeRecord(parts, job, reason)), unlessUnknown(closeGrant(parts, job))]);
@@ -169,7 +239,8 @@ const unlessUnknown = (call: Promise<unknown>): Promise<unknown> =>
 
 const closeRecord = (parts: LauncherParts, job: LoadedJob, reason: Reason | null) =>
   parts.kit.call(CloseRecord, { jobId: job.id, epoch: job.state.epoch, reason }, driverContext(parts, job));
-const closeGrant = (parts: LauncherParts, job: LoadedJob) => parts.kit.call(CloseGrant, { jobId: job.id, epoch: job.state.epoch }, driverContext(parts, job));
+const closeGrant = (parts: LauncherParts, job: LoadedJob) =>
+  parts.kit.call(CloseGrant, { jobId: job.id, epoch: job.state.epoch }, driverContext(parts, job));
 
 /** The pod will say nothing more: ingest seals what there is, or tells how the agent sealed it. */
 const close = async (parts: LauncherParts, job: LoadedJob, reason: Reason): Promise<StepOutcome> => {
@@ -180,32 +251,59 @@ const close = async (parts: LauncherParts, job: LoadedJob, reason: Reason): Prom
     return closeRecord(parts, job, reason);
   });
   const { jobId: _, ...seal } = answer.seal;
-  if (seal.epoch !== job.state.epoch) throw new PlatformError('defect', `Ingest sealed attempt ${seal.epoch} of job ${job.id} in place of ${job.state.epoch}.`);
+  if (seal.epoch !== job.state.epoch)
+    throw new PlatformError(
+      'defect',
+      `Ingest sealed attempt ${seal.epoch} of job ${job.id} in place of ${job.state.epoch}.`,
+    );
   await say(parts, job, { kind: 'seal', seal });
   return 'again';
 };
 
 const endOf = async (parts: LauncherParts, drive: Drive, pod: PodState): Promise<Reason> =>
-  drive.endedFor ?? reasonOfEnd(pod, parts.podSettings.limits, await parts.pods.lastWords(pod.name).catch(() => ''));
+  drive.endedFor ??
+  reasonOfEnd(pod, parts.podSettings.limits, await parts.pods.lastWords(pod.name).catch(() => ''));
 
 /** The record is complete: the pod goes, with everything that was its own, and the job is over. */
-const conclude = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string, pod: PodState | null): Promise<StepOutcome> => {
+const conclude = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+  pod: PodState | null,
+): Promise<StepOutcome> => {
   const ended = pod?.phase === 'running' ? await lastBreath(parts, drive, name) : pod;
   if (drive.signal.aborted) return 'parked';
   const { state } = job;
-  await Promise.all([pod && parts.pods.destroy(name), unlessUnknown(closeRecord(parts, job, null)), unlessUnknown(closeGrant(parts, job))]);
-  const finish: JobCommand = { kind: 'finish', durationMilliseconds: job.runningSince ? Math.max(0, Date.now() - Date.parse(job.runningSince)) : 0 };
+  await Promise.all([
+    pod && parts.pods.destroy(name),
+    unlessUnknown(closeRecord(parts, job, null)),
+    unlessUnknown(closeGrant(parts, job)),
+  ]);
+  const finish: JobCommand = {
+    kind: 'finish',
+    durationMilliseconds: job.runningSince ? Math.max(0, Date.now() - Date.parse(job.runningSince)) : 0,
+  };
   if (!pod && !state.pod) {
     await say(parts, job, finish);
     return 'again';
   }
-  const data = { epoch: state.epoch, pod: name, exitCode: ended?.exitCode ?? null, oomKilled: ended?.outOfMemory ?? false, detail: ended?.detail ?? '' };
+  const data = {
+    epoch: state.epoch,
+    pod: name,
+    exitCode: ended?.exitCode ?? null,
+    oomKilled: ended?.outOfMemory ?? false,
+    detail: ended?.detail ?? '',
+  };
   await say(parts, job, { kind: 'pod destroyed', data }, finish);
   return 'again';
 };
 
 const lastBreath = async (parts: LauncherParts, drive: Drive, name: string): Promise<PodState | null> => {
-  const over = await parts.pods.wait(name, AbortSignal.any([drive.signal, AbortSignal.timeout(lastBreathMilliseconds)]));
+  const over = await parts.pods.wait(
+    name,
+    AbortSignal.any([drive.signal, AbortSignal.timeout(lastBreathMilliseconds)]),
+  );
   if (over?.phase !== 'running' || drive.signal.aborted) return over;
   parts.kit.logger.warn({ pod: name }, 'the agent has said its last word and does not end: ending it');
   await parts.pods.kill(name);

@@ -35,16 +35,32 @@ export const launchJob = async (
   if (earlier) return { jobId: earlier, created: false };
   const snapshot = await kit.call(SnapshotJobTemplate, { jobTemplate, prompts }, context);
   const launchedBy = { userId: principal.userId, username: principal.username };
-  const { id, created } = await once(kit, { scope: scopeOf(principal), key: idempotencyKey }, async (sql, jobId) => {
-    const sealed = context.assertion ? seal.close(jobId, context.assertion) : null;
-    await jobs.requestIn(sql, { kind: 'request', data: { jobId, snapshot, prompts, launchType, launchedBy, idempotencyKey } }, sealed, context.meta());
-  });
+  const { id, created } = await once(
+    kit,
+    { scope: scopeOf(principal), key: idempotencyKey },
+    async (sql, jobId) => {
+      const sealed = context.assertion ? seal.close(jobId, context.assertion) : null;
+      await jobs.requestIn(
+        sql,
+        { kind: 'request', data: { jobId, snapshot, prompts, launchType, launchedBy, idempotencyKey } },
+        sealed,
+        context.meta(),
+      );
+    },
+  );
   if (created) wake(id);
   return { jobId: id, created };
 };
 
-const findLaunched = async ({ pool }: ServiceKit, scope: string, key: string): Promise<string | undefined> => {
-  const { rows } = await pool.query<{ id: string }>('select id::text as id from launcher.idempotency_key where scope = $1 and key = $2', [scope, key]);
+const findLaunched = async (
+  { pool }: ServiceKit,
+  scope: string,
+  key: string,
+): Promise<string | undefined> => {
+  const { rows } = await pool.query<{ id: string }>(
+    'select id::text as id from launcher.idempotency_key where scope = $1 and key = $2',
+    [scope, key],
+  );
   return rows[0]?.id;
 };
 
@@ -58,7 +74,8 @@ export const cancelJob = async (
   const job = await jobs.load(jobId);
   const requested = job?.state.requested;
   if (!requested) throw noSuchJob(jobId);
-  if (!mayRead(principal, requested.snapshot.organizationId, requested.launchedBy.userId)) throw noSuchJob(jobId);
+  if (!mayRead(principal, requested.snapshot.organizationId, requested.launchedBy.userId))
+    throw noSuchJob(jobId);
   if (requested.launchedBy.userId !== principal.userId) {
     authorize(principal, 'execute', requested.snapshot.organizationId, `the job ${requested.snapshot.name}`);
   }
@@ -69,7 +86,9 @@ export const cancelJob = async (
 };
 
 const mayRead = (principal: Principal, organizationId: string, launchedById: string): boolean =>
-  launchedById === principal.userId || can(principal, 'read', organizationId) || can(principal, 'execute', organizationId);
+  launchedById === principal.userId ||
+  can(principal, 'read', organizationId) ||
+  can(principal, 'execute', organizationId);
 
 // Whoever may not see a job does not learn that it exists.
 const noSuchJob = (jobId: string): PlatformError =>
@@ -82,8 +101,11 @@ const readableJob = async (queries: JobQueries, jobId: string, principal: Princi
 };
 
 /** Needs `read` in the job's organization, or to have launched it. */
-export const getJob = async ({ queries }: JobCommandParts, { jobId }: ReceivedBy<typeof GetJob>, { principal }: CallContext): Promise<Job> =>
-  readableJob(queries, jobId, principal!);
+export const getJob = async (
+  { queries }: JobCommandParts,
+  { jobId }: ReceivedBy<typeof GetJob>,
+  { principal }: CallContext,
+): Promise<Job> => readableJob(queries, jobId, principal!);
 
 /** Those that the caller may read. */
 export const listJobs = async (

@@ -50,7 +50,11 @@ export const driverContext = ({ kit }: LauncherParts, job: LoadedJob): CallConte
   systemContext(kit, { correlationId: job.correlationId, causationId: job.causationId });
 
 /** Says something to a job in the driver's name; returns the job after it. */
-export const say = async (parts: LauncherParts, job: LoadedJob, ...commands: JobCommand[]): Promise<JobState> => {
+export const say = async (
+  parts: LauncherParts,
+  job: LoadedJob,
+  ...commands: JobCommand[]
+): Promise<JobState> => {
   const meta: Meta = driverContext(parts, job).meta();
   return (await parts.jobs.tell(job.id, commands, meta)).state;
 };
@@ -58,4 +62,5 @@ export const say = async (parts: LauncherParts, job: LoadedJob, ...commands: Job
 const longestPauseMilliseconds = 5_000;
 
 /** 100 ms after the first failure, then twice as long each time, up to 5 s. */
-export const backOff = (failures: number): number => Math.min(100 * 2 ** Math.max(0, failures - 1), longestPauseMilliseconds);
+export const backOff = (failures: number): number =>
+  Math.min(100 * 2 ** Math.max(0, failures - 1), longestPauseMilliseconds);

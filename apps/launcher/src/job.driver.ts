@@ -60,7 +60,10 @@ export const createDriver = (parts: LauncherParts, locks: JobLocks): Driver => {
         if (!drive.signal.aborted || stopped) await locks.release(jobId);
       }
     } catch (error) {
-      parts.kit.logger.warn({ jobId, err: error }, 'a job could not be driven; the next sweep takes it up again');
+      parts.kit.logger.warn(
+        { jobId, err: error },
+        'a job could not be driven; the next sweep takes it up again',
+      );
     } finally {
       entries.delete(jobId);
       // Its place is free.
@@ -110,7 +113,10 @@ export const createDriver = (parts: LauncherParts, locks: JobLocks): Driver => {
       stopped = true;
       for (const entry of entries.values()) entry.abort.abort();
       // A call to a service that does not answer is not waited for: the connection it needs is closed next.
-      await Promise.race([Promise.allSettled([...entries.values()].map((entry) => entry.done)), pause(stopMilliseconds, undefined, { ref: false })]);
+      await Promise.race([
+        Promise.allSettled([...entries.values()].map((entry) => entry.done)),
+        pause(stopMilliseconds, undefined, { ref: false }),
+      ]);
     },
   };
 };
@@ -175,7 +181,10 @@ const driveJob = async (parts: LauncherParts, drive: Drive): Promise<boolean> =>
       if (drive.signal.aborted) return false;
       drive.failures += 1;
       defects += helpsToWait(error) ? 0 : 1;
-      parts.kit.logger[helpsToWait(error) ? 'warn' : 'error']({ jobId: drive.jobId, err: error }, 'a step of a job failed; trying again');
+      parts.kit.logger[helpsToWait(error) ? 'warn' : 'error'](
+        { jobId: drive.jobId, err: error },
+        'a step of a job failed; trying again',
+      );
       if (defects > defectsForgiven) await endWithDefect(parts, drive, error);
       await drive.news(backOff(drive.failures));
       continue;
@@ -189,5 +198,7 @@ const driveJob = async (parts: LauncherParts, drive: Drive): Promise<boolean> =>
 const endWithDefect = async (parts: LauncherParts, drive: Drive, error: unknown): Promise<void> => {
   const job = await parts.jobs.load(drive.jobId);
   if (!job || job.state.pod || job.state.seal) return;
-  await say(parts, job, { kind: 'fail', reason: reasonOf(error), durationMilliseconds: 0 }).catch(() => undefined);
+  await say(parts, job, { kind: 'fail', reason: reasonOf(error), durationMilliseconds: 0 }).catch(
+    () => undefined,
+  );
 };

@@ -14,13 +14,25 @@ type Pin = Extract<JobCommand, { kind: 'pin' }>;
  * `context` carries the launching person's assertion: what they may not use, their job may not either.
  * Throws what the owners throw; a refusal comes before an `unavailable`, for waiting does not help then.
  */
-export const pinJob = async (kit: Pick<ServiceKit, 'call'>, requested: NonNullable<JobState['requested']>, context: CallerContext): Promise<Pin> => {
+export const pinJob = async (
+  kit: Pick<ServiceKit, 'call'>,
+  requested: NonNullable<JobState['requested']>,
+  context: CallerContext,
+): Promise<Pin> => {
   const { snapshot, prompts } = requested;
   const [project, inventory, image, credentials] = await all([
     kit.call(PinProject, { projectId: snapshot.projectId, scmBranch: snapshot.scmBranch }, context),
     kit.call(SnapshotInventory, { inventoryId: snapshot.inventoryId }, context),
-    kit.call(ResolveExecutionEnvironment, { executionEnvironmentId: snapshot.executionEnvironmentId, organizationId: snapshot.organizationId }, context),
-    kit.call(PinCredentials, { credentialIds: snapshot.credentialIds, prompted: prompts.credentialIds ?? [] }, context),
+    kit.call(
+      ResolveExecutionEnvironment,
+      { executionEnvironmentId: snapshot.executionEnvironmentId, organizationId: snapshot.organizationId },
+      context,
+    ),
+    kit.call(
+      PinCredentials,
+      { credentialIds: snapshot.credentialIds, prompted: prompts.credentialIds ?? [] },
+      context,
+    ),
   ] as const);
   const { id: executionEnvironmentId, ...resolved } = image;
   return {
@@ -34,21 +46,29 @@ export const pinJob = async (kit: Pick<ServiceKit, 'call'>, requested: NonNullab
   };
 };
 
-const all = async <T extends readonly Promise<unknown>[]>(calls: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> => {
+const all = async <T extends readonly Promise<unknown>[]>(
+  calls: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> => {
   const answers = await Promise.allSettled(calls);
-  const failures = answers.filter((answer) => answer.status === 'rejected').map((answer) => asPlatformError(answer.reason));
+  const failures = answers
+    .filter((answer) => answer.status === 'rejected')
+    .map((answer) => asPlatformError(answer.reason));
   if (failures.length > 0) throw failures.find((error) => !helpsToWait(error)) ?? failures[0]!;
   return answers.map((answer) => (answer as PromiseFulfilledResult<unknown>).value) as never;
 };
 
 /** May the same thing succeed a little later? */
-export const helpsToWait = (error: PlatformError): boolean => errorTreatments[error.code].retry !== 'never' || error.code === 'cancelled';
+export const helpsToWait = (error: PlatformError): boolean =>
+  errorTreatments[error.code].retry !== 'never' || error.code === 'cancelled';
 
 /** An error as the reason of a job's end, or of its waiting. */
 export const reasonOf = (error: unknown): Reason => {
   const { code, message, details } = asPlatformError(error);
   if (code === 'unauthenticated') {
-    return { code: 'authorization_lapsed', message: 'The launching person\'s authorization lapsed before everything was pinned. Launch again.' };
+    return {
+      code: 'authorization_lapsed',
+      message: "The launching person's authorization lapsed before everything was pinned. Launch again.",
+    };
   }
   return { code: typeof details['reason'] === 'string' ? details['reason'] : code, message };
 };
@@ -58,4 +78,4 @@ export const PIN_PATIENCE_MILLISECONDS = 240_000;
 
 /** Said when the assertion is not there any more. */
 export const authorizationLost = (): PlatformError =>
-  new PlatformError('unauthenticated', 'The launching person\'s authorization is not known any more.');
+  new PlatformError('unauthenticated', "The launching person's authorization is not known any more.");

@@ -2,7 +2,13 @@
 import { readable, type Principal } from '@gantry/contracts/access';
 import type { PageOf, PageRequest } from '@gantry/contracts/command';
 import { parseEvent, type EventOf, type StoredEvent } from '@gantry/contracts/envelope';
-import { jobEvents, type Job, type JobRequested, type JobStatus, type TimelineEntry } from '@gantry/contracts/job';
+import {
+  jobEvents,
+  type Job,
+  type JobRequested,
+  type JobStatus,
+  type TimelineEntry,
+} from '@gantry/contracts/job';
 import type { EventLog } from '@gantry/eventlog/log';
 import type { Sql } from '@gantry/eventlog/sql';
 import { decodeCursor, encodeCursor } from '@gantry/service/page';
@@ -46,15 +52,30 @@ export const jobProjection = {
       await sql.query(
         `insert into launcher.job (id, organization_id, job_template_id, launched_by_id, status, version, view) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (id) do nothing`,
-        [view.id, view.organizationId, view.jobTemplateId, view.launchedBy.userId, view.status, view.version, JSON.stringify(view)],
+        [
+          view.id,
+          view.organizationId,
+          view.jobTemplateId,
+          view.launchedBy.userId,
+          view.status,
+          view.version,
+          JSON.stringify(view),
+        ],
       );
       return;
     }
-    const { rows } = await sql.query<{ view: Job }>('select view from launcher.job where id = $1', [event.data.jobId]);
+    const { rows } = await sql.query<{ view: Job }>('select view from launcher.job where id = $1', [
+      event.data.jobId,
+    ]);
     const before = rows[0]?.view;
     if (!before || before.version >= stored.streamVersion) return;
     const view = { ...viewAfter(before, event, stored.at), version: stored.streamVersion };
-    await sql.query('update launcher.job set status = $2, version = $3, view = $4 where id = $1', [view.id, view.status, view.version, JSON.stringify(view)]);
+    await sql.query('update launcher.job set status = $2, version = $3, view = $4 where id = $1', [
+      view.id,
+      view.status,
+      view.version,
+      JSON.stringify(view),
+    ]);
   },
 };
 
@@ -97,7 +118,11 @@ const viewAfter = (view: Job, { type, data }: JobEvent, at: string): Job => {
     case 'job.image_pulled':
     case 'job.image_cached':
       // Only now is the digest known of an image that only the engine can name.
-      return { ...view, reason: null, pinned: view.pinned && { ...view.pinned, image: { ...view.pinned.image, digest: data.digest } } };
+      return {
+        ...view,
+        reason: null,
+        pinned: view.pinned && { ...view.pinned, image: { ...view.pinned.image, digest: data.digest } },
+      };
     case 'job.pod_started':
       return { ...view, status: 'running', reason: null, startedAt: at, agent: data.agent };
     case 'job.cancel_requested':
@@ -139,14 +164,20 @@ export const createJobQueries = (source: DataSource, log: EventLog): JobQueries 
     if (organizations !== 'all') {
       visible.andWhere(
         new Brackets((either) =>
-          either.where('job.organization_id = any(:organizations)', { organizations }).orWhere('job.launched_by_id = :userId', { userId: principal.userId }),
+          either
+            .where('job.organization_id = any(:organizations)', { organizations })
+            .orWhere('job.launched_by_id = :userId', { userId: principal.userId }),
         ),
       );
     }
     if (filter.ids) visible.andWhere('job.id = any(:ids)', { ids: filter.ids });
     if (filter.status) visible.andWhere('job.status = any(:status)', { status: filter.status });
-    if (filter.jobTemplateId) visible.andWhere('job.job_template_id = :jobTemplateId', { jobTemplateId: filter.jobTemplateId });
-    const page = visible.clone().orderBy('job.id', 'DESC').take(request.first + 1);
+    if (filter.jobTemplateId)
+      visible.andWhere('job.job_template_id = :jobTemplateId', { jobTemplateId: filter.jobTemplateId });
+    const page = visible
+      .clone()
+      .orderBy('job.id', 'DESC')
+      .take(request.first + 1);
     if (request.after) page.andWhere('job.id < :after', { after: cursorId(request.after) });
     const [rows, totalCount] = await Promise.all([page.getMany(), visible.getCount()]);
     return {
@@ -156,13 +187,15 @@ export const createJobQueries = (source: DataSource, log: EventLog): JobQueries 
     };
   },
   timeline: async (jobId, afterVersion) =>
-    (await log.readStream(`job-${jobId}`, afterVersion + 1)).map(({ streamVersion, type, at, meta, data }) => ({
-      version: streamVersion,
-      type,
-      at,
-      actor: meta.actor,
-      data: data as Record<string, unknown>,
-    })),
+    (await log.readStream(`job-${jobId}`, afterVersion + 1)).map(
+      ({ streamVersion, type, at, meta, data }) => ({
+        version: streamVersion,
+        type,
+        at,
+        actor: meta.actor,
+        data: data as Record<string, unknown>,
+      }),
+    ),
 });
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -1,5 +1,11 @@
 /** A job's stream and the row that says it is unfinished, kept in step: whoever appends to a job does it here. */
-import { makeEvent, parseEvent, type Meta, type NewEvent, type StoredEvent } from '@gantry/contracts/envelope';
+import {
+  makeEvent,
+  parseEvent,
+  type Meta,
+  type NewEvent,
+  type StoredEvent,
+} from '@gantry/contracts/envelope';
 import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
 import { JobDispatched, jobEvents, type Reason } from '@gantry/contracts/job';
 import type { EventLog } from '@gantry/eventlog/log';
@@ -29,9 +35,18 @@ export interface Jobs {
    * Says these things to a job, in order, all or none. Returns the state after them and whether anything was appended.
    * Throws what `decideJob` throws; `refused` with details {reason: 'must_wait', waitsFor} when it has no place yet.
    */
-  tell(jobId: string, commands: readonly JobCommand[], meta: Meta): Promise<{ state: JobState; appended: StoredEvent[] }>;
+  tell(
+    jobId: string,
+    commands: readonly JobCommand[],
+    meta: Meta,
+  ): Promise<{ state: JobState; appended: StoredEvent[] }>;
   /** Appends a new job within the caller's transaction. */
-  requestIn(sql: Sql, command: Extract<JobCommand, { kind: 'request' }>, sealedAssertion: Uint8Array | null, meta: Meta): Promise<void>;
+  requestIn(
+    sql: Sql,
+    command: Extract<JobCommand, { kind: 'request' }>,
+    sealedAssertion: Uint8Array | null,
+    meta: Meta,
+  ): Promise<void>;
   /** Every job without an end, oldest first. `cancel`: 0 no, 1 asked, 2 at once; `waits`: for a place. */
   unfinished(): Promise<{ jobId: string; cancel: number; waits: boolean }[]>;
   /** The launching person's assertion as `requestIn` got it; null once pinned. */
@@ -40,7 +55,8 @@ export interface Jobs {
 
 const specs = new Map(Object.values(jobEvents).map((spec) => [spec.type as string, spec]));
 const streamOf = (jobId: string): string => `job-${jobId}`;
-const newEvent = ({ type, data }: JobEvent, id: string): NewEvent => makeEvent(specs.get(type)!, id, data as never);
+const newEvent = ({ type, data }: JobEvent, id: string): NewEvent =>
+  makeEvent(specs.get(type)!, id, data as never);
 
 /** Jobs over the launcher's log. */
 export const createJobs = (log: EventLog, pool: Sql, settings: { maxConcurrentJobs: number }): Jobs => {
@@ -69,7 +85,8 @@ export const createJobs = (log: EventLog, pool: Sql, settings: { maxConcurrentJo
         evolve: evolveJob,
         catalogue: jobEvents,
         meta,
-        decide: (state) => decideAll(state, commands).map((event, index) => newEvent(event, (ids[index] ??= newId()))),
+        decide: (state) =>
+          decideAll(state, commands).map((event, index) => newEvent(event, (ids[index] ??= newId()))),
         inTransaction: async (sql, stored) => {
           for (const event of stored) await follow(sql, table, jobId, event, settings.maxConcurrentJobs);
         },
@@ -91,7 +108,10 @@ export const createJobs = (log: EventLog, pool: Sql, settings: { maxConcurrentJo
       return rows;
     },
     sealedAssertion: async (jobId) => {
-      const { rows } = await pool.query<{ sealed: Buffer | null }>(`select sealed_assertion as sealed from ${table} where job_id = $1`, [jobId]);
+      const { rows } = await pool.query<{ sealed: Buffer | null }>(
+        `select sealed_assertion as sealed from ${table} where job_id = $1`,
+        [jobId],
+      );
       return rows[0]?.sealed ?? null;
     },
   };
@@ -114,7 +134,13 @@ const decideAll = (state: JobState, commands: readonly JobCommand[]): JobEvent[]
 };
 
 /** What the row says after an event; throws when the job may not have a place yet. */
-const follow = async (sql: Sql, table: string, jobId: string, stored: StoredEvent, maxConcurrentJobs: number): Promise<void> => {
+const follow = async (
+  sql: Sql,
+  table: string,
+  jobId: string,
+  stored: StoredEvent,
+  maxConcurrentJobs: number,
+): Promise<void> => {
   const event = parseEvent(jobEvents, stored);
   switch (event?.type) {
     case 'job.pinned':
@@ -122,7 +148,10 @@ const follow = async (sql: Sql, table: string, jobId: string, stored: StoredEven
       return;
     case 'job.queued': {
       const { code } = event.data.reason;
-      await sql.query(`update ${table} set waits_for = $2 where job_id = $1`, [jobId, code === 'capacity' || code === 'template' ? code : null]);
+      await sql.query(`update ${table} set waits_for = $2 where job_id = $1`, [
+        jobId,
+        code === 'capacity' || code === 'template' ? code : null,
+      ]);
       return;
     }
     case JobDispatched.type:
@@ -161,13 +190,20 @@ const admit = async (sql: Sql, table: string, jobId: string, maxConcurrentJobs: 
   const queue = rows[0];
   if (!queue) throw new PlatformError('defect', `The job ${jobId} is not among the unfinished ones.`);
   const waitsFor = reasonToWait(queue, maxConcurrentJobs);
-  if (waitsFor) throw new PlatformError('refused', waitsFor.message, { details: { reason: 'must_wait', waitsFor } });
+  if (waitsFor)
+    throw new PlatformError('refused', waitsFor.message, { details: { reason: 'must_wait', waitsFor } });
   await sql.query(`update ${table} set dispatched = true, waits_for = null where job_id = $1`, [jobId]);
 };
 
-const reasonToWait = ({ running, ahead, sameTemplate, simultaneous }: Queue, places: number): Reason | null => {
+const reasonToWait = (
+  { running, ahead, sameTemplate, simultaneous }: Queue,
+  places: number,
+): Reason | null => {
   if (!simultaneous && sameTemplate) {
-    return { code: 'template', message: `Waits for job ${sameTemplate} of the same job template, which does not allow simultaneous jobs.` };
+    return {
+      code: 'template',
+      message: `Waits for job ${sameTemplate} of the same job template, which does not allow simultaneous jobs.`,
+    };
   }
   if (running + ahead >= places) {
     const before = ahead > 0 ? `, and ${ahead} ${ahead === 1 ? 'job is' : 'jobs are'} ahead of it` : '';
@@ -178,4 +214,6 @@ const reasonToWait = ({ running, ahead, sameTemplate, simultaneous }: Queue, pla
 
 /** What a job that has no place yet waits for; null for any other error. */
 export const waitsForOf = (error: unknown): Reason | null =>
-  isPlatformError(error) && error.details['reason'] === 'must_wait' ? (error.details['waitsFor'] as Reason) : null;
+  isPlatformError(error) && error.details['reason'] === 'must_wait'
+    ? (error.details['waitsFor'] as Reason)
+    : null;

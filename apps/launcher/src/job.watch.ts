@@ -13,7 +13,12 @@ const lastBreathMilliseconds = 10_000;
 const lookMilliseconds = 30_000;
 
 /** Resolves when the pod does not run any more, or the drive is over. Throws `unavailable` while the engine does not answer. */
-export const watchPod = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string): Promise<void> => {
+export const watchPod = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+): Promise<void> => {
   if (!job.state.agentSpoke && !drive.tokenGiven) {
     // The launcher before us may have started it and died before it gave the token.
     await parts.pods.start(name, podSecrets(parts.podTokenKey, job.id, job.state.epoch).token);
@@ -35,7 +40,13 @@ interface Guard {
   sealedAt: number | null;
 }
 
-const guardPod = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string, over: AbortSignal): Promise<void> => {
+const guardPod = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+  over: AbortSignal,
+): Promise<void> => {
   const guard: Guard = { cancelTold: false, stopAt: Number.POSITIVE_INFINITY, sealedAt: null };
   while (!over.aborted) {
     const since = drive.heard;
@@ -49,7 +60,14 @@ const guardPod = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name
 };
 
 /** Does what is due; returns in how many milliseconds to look again. */
-const guardOnce = async (parts: LauncherParts, drive: Drive, job: LoadedJob, name: string, guard: Guard, over: AbortSignal): Promise<number> => {
+const guardOnce = async (
+  parts: LauncherParts,
+  drive: Drive,
+  job: LoadedJob,
+  name: string,
+  guard: Guard,
+  over: AbortSignal,
+): Promise<number> => {
   const now = await parts.jobs.load(job.id);
   if (!now || over.aborted) return lookMilliseconds;
   const { state, runningSince } = now;
@@ -70,8 +88,15 @@ const guardOnce = async (parts: LauncherParts, drive: Drive, job: LoadedJob, nam
     guard.cancelTold = true;
   }
   const { timeoutSeconds } = state.requested!.snapshot;
-  if (timeoutSeconds > 0 && runningSince && Date.now() > Date.parse(runningSince) + timeoutSeconds * 1_000 + deadlineGraceMilliseconds) {
-    drive.endedFor = { code: 'timed_out', message: `The job ran longer than its ${timeoutSeconds} s, its agent did not end it, and so its pod was ended.` };
+  if (
+    timeoutSeconds > 0 &&
+    runningSince &&
+    Date.now() > Date.parse(runningSince) + timeoutSeconds * 1_000 + deadlineGraceMilliseconds
+  ) {
+    drive.endedFor = {
+      code: 'timed_out',
+      message: `The job ran longer than its ${timeoutSeconds} s, its agent did not end it, and so its pod was ended.`,
+    };
     guard.stopAt = clock;
   }
   if (clock >= guard.stopAt) {

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { GrantRedemptionRefused } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
-import { CancelJob, GetJob, GetTimeline, isFinal, LaunchJob, ListJobs, type Job } from '@gantry/contracts/job';
+import {
+  CancelJob,
+  GetJob,
+  GetTimeline,
+  isFinal,
+  LaunchJob,
+  ListJobs,
+  type Job,
+} from '@gantry/contracts/job';
 import { RecordAgentStarted, RecordSealed } from '@gantry/contracts/record';
 import { PinProject, SnapshotJobTemplate } from '@gantry/contracts/template';
 import type { RunningService } from '@gantry/service/boot';
@@ -54,8 +62,19 @@ describe('a launched job', () => {
   it('goes its way to the end and leaves nothing behind', async () => {
     const jobId = await world.launch();
     const job = await world.until(jobId, over);
-    expect(job).toMatchObject({ status: 'successful', reason: null, epoch: 1, artifacts: { a: 1 }, record: { lastCounter: 5, exitCode: 0 }, launchedBy: { username: 'alice' } });
-    expect(job.pinned).toMatchObject({ image: { digest: 'sha256:d1' }, project: { commit: 'c0ffee' }, inventory: { totalHosts: 3 } });
+    expect(job).toMatchObject({
+      status: 'successful',
+      reason: null,
+      epoch: 1,
+      artifacts: { a: 1 },
+      record: { lastCounter: 5, exitCode: 0 },
+      launchedBy: { username: 'alice' },
+    });
+    expect(job.pinned).toMatchObject({
+      image: { digest: 'sha256:d1' },
+      project: { commit: 'c0ffee' },
+      inventory: { totalHosts: 3 },
+    });
     expect(await world.timeline(jobId)).toEqual([
       'job.requested', 'job.pinned', 'job.dispatched', 'job.image_cached', 'job.pod_created', 'job.record_sealed', 'job.pod_destroyed', 'job.finished',
     ]); // prettier-ignore
@@ -66,56 +85,100 @@ describe('a launched job', () => {
   });
 
   it('is launched once for one key of one person', async () => {
-    const [first, again] = await Promise.all([world.launch('Deploy', 'same'), world.launch('Deploy', 'same')]);
+    const [first, again] = await Promise.all([
+      world.launch('Deploy', 'same'),
+      world.launch('Deploy', 'same'),
+    ]);
     expect(again).toBe(first);
     world.neighbours.instead[SnapshotJobTemplate.name] = () => {
       throw new PlatformError('not_found', 'gone');
     };
-    expect(await world.gateway.call(LaunchJob, { jobTemplate: 'Deploy', idempotencyKey: 'same' }, { principal: world.alice })).toEqual({ jobId: first, created: false });
+    expect(
+      await world.gateway.call(
+        LaunchJob,
+        { jobTemplate: 'Deploy', idempotencyKey: 'same' },
+        { principal: world.alice },
+      ),
+    ).toEqual({ jobId: first, created: false });
   });
 
   it('is refused as the owner of the template refuses it', async () => {
     world.neighbours.instead[SnapshotJobTemplate.name] = () => {
       throw new PlatformError('forbidden', 'alice may not execute it.');
     };
-    await expect(world.launch()).rejects.toMatchObject({ code: 'forbidden', message: 'alice may not execute it.' });
+    await expect(world.launch()).rejects.toMatchObject({
+      code: 'forbidden',
+      message: 'alice may not execute it.',
+    });
   });
 
   it('tells the pod only its token, and ingest and the vault only what follows from it', async () => {
     const jobId = await world.launch();
     await world.until(jobId, over);
-    const { rows } = await launcher.kit.pool.query(`select data::text as text from launcher.event_log where stream = $1`, [`job-${jobId}`]);
-    expect(world.neighbours.opened.find((record) => record.jobId === jobId)?.bearerSha256).toMatch(/^[0-9a-f]{64}$/);
+    const { rows } = await launcher.kit.pool.query(
+      `select data::text as text from launcher.event_log where stream = $1`,
+      [`job-${jobId}`],
+    );
+    expect(world.neighbours.opened.find((record) => record.jobId === jobId)?.bearerSha256).toMatch(
+      /^[0-9a-f]{64}$/,
+    );
     const { proofKey } = world.neighbours.grants.find((grant) => grant.jobId === jobId)!;
     expect(rows.filter(({ text }) => (text as string).includes(proofKey))).toEqual([]);
   });
 
   it('runs while its agent speaks', async () => {
     const { jobId, pod } = await runningJob();
-    await world.publish(RecordAgentStarted, `record-${jobId}`, { jobId, epoch: 1, agent: { version: '1.0', mode: 'direct' } });
-    expect(await world.until(jobId, (job) => job.status === 'running')).toMatchObject({ agent: { version: '1.0' }, startedAt: expect.any(String) });
-    await world.publish(GrantRedemptionRefused, `grant-${jobId}-1`, { jobId, epoch: 1, reason: 'already_redeemed', thumbprint: 't' });
+    await world.publish(RecordAgentStarted, `record-${jobId}`, {
+      jobId,
+      epoch: 1,
+      agent: { version: '1.0', mode: 'direct' },
+    });
+    expect(await world.until(jobId, (job) => job.status === 'running')).toMatchObject({
+      agent: { version: '1.0' },
+      startedAt: expect.any(String),
+    });
+    await world.publish(GrantRedemptionRefused, `grant-${jobId}-1`, {
+      jobId,
+      epoch: 1,
+      reason: 'already_redeemed',
+      thumbprint: 't',
+    });
     await eventually(async () => (await world.timeline(jobId)).includes('job.credential_alarm'));
-    const seal = world.neighbours.sealOf(jobId, { status: 'failed', exitCode: 2, reason: { code: 'hosts_failed', message: '1 of 3 hosts failed: a.' } });
+    const seal = world.neighbours.sealOf(jobId, {
+      status: 'failed',
+      exitCode: 2,
+      reason: { code: 'hosts_failed', message: '1 of 3 hosts failed: a.' },
+    });
     world.neighbours.seals.set(jobId, seal);
     await world.publish(RecordSealed, `record-${jobId}`, seal);
     await eventually(async () => (await world.timeline(jobId)).includes('job.record_sealed'));
     world.machine.exit(pod, 0);
-    expect(await world.until(jobId, over)).toMatchObject({ status: 'failed', reason: { message: '1 of 3 hosts failed: a.' } });
+    expect(await world.until(jobId, over)).toMatchObject({
+      status: 'failed',
+      reason: { message: '1 of 3 hosts failed: a.' },
+    });
   });
 });
 
 describe('a job that cannot run', () => {
   it('ends with the words of who refused it', async () => {
     world.neighbours.instead[PinProject.name] = () => {
-      throw new PlatformError('refused', 'git: could not resolve host.', { details: { reason: 'git_unreachable' } });
+      throw new PlatformError('refused', 'git: could not resolve host.', {
+        details: { reason: 'git_unreachable' },
+      });
     };
-    expect(await world.until(await world.launch(), over)).toMatchObject({ status: 'error', reason: { code: 'git_unreachable', message: 'git: could not resolve host.' } });
+    expect(await world.until(await world.launch(), over)).toMatchObject({
+      status: 'error',
+      reason: { code: 'git_unreachable', message: 'git: could not resolve host.' },
+    });
   });
 
   it('ends with the words of the engine when its image is missing', async () => {
     world.neighbours.image = 'r/missing:1';
-    expect(await world.until(await world.launch(), over)).toMatchObject({ status: 'error', reason: { code: 'image_not_found' } });
+    expect(await world.until(await world.launch(), over)).toMatchObject({
+      status: 'error',
+      reason: { code: 'image_not_found' },
+    });
     expect(world.machine.pods.size).toBe(0);
   });
 
@@ -127,7 +190,10 @@ describe('a job that cannot run', () => {
     };
     const jobId = await world.launch();
     const waiting = await world.until(jobId, (job) => job.reason !== null);
-    expect(waiting).toMatchObject({ status: 'pending', reason: { message: 'Cannot be prepared yet: templates is away.' } });
+    expect(waiting).toMatchObject({
+      status: 'pending',
+      reason: { message: 'Cannot be prepared yet: templates is away.' },
+    });
     away = false;
     expect(await world.until(jobId, over)).toMatchObject({ status: 'successful' });
   });
@@ -138,7 +204,8 @@ describe('an engine that is away for a while', () => {
   const goAway = (calls: number): void => {
     let left = calls;
     world.machine.before = (method) => {
-      if (method === 'inspect' && left-- > 0) throw new PlatformError('unavailable', 'The container engine does not answer.');
+      if (method === 'inspect' && left-- > 0)
+        throw new PlatformError('unavailable', 'The container engine does not answer.');
     };
   };
   it('delays a job that has no pod yet, which says so', async () => {
@@ -160,7 +227,10 @@ describe('a job whose pod ends badly', () => {
     const { jobId, pod } = await runningJob();
     world.machine.exit(pod, 137, { detail: 'the engine said so' });
     const job = await world.until(jobId, over);
-    expect(job).toMatchObject({ status: 'error', reason: { code: 'killed', message: expect.stringMatching(/137.*the engine said so/) } });
+    expect(job).toMatchObject({
+      status: 'error',
+      reason: { code: 'killed', message: expect.stringMatching(/137.*the engine said so/) },
+    });
   });
   it('is an error when its pod vanished', async () => {
     const { jobId, pod } = await runningJob();
@@ -174,7 +244,10 @@ describe('a place', () => {
     world.neighbours.snapshot = { allowSimultaneous: false, jobTemplateId: randomUUID() };
     const { jobId: first, pod } = await runningJob();
     const second = await world.launch();
-    expect(await world.until(second, (job) => job.reason !== null)).toMatchObject({ status: 'pending', reason: { code: 'template', message: expect.stringContaining(first) } });
+    expect(await world.until(second, (job) => job.reason !== null)).toMatchObject({
+      status: 'pending',
+      reason: { code: 'template', message: expect.stringContaining(first) },
+    });
     world.machine.onStart = work;
     work(world.machine.pods.get(pod)!);
     await world.until(first, over);
@@ -202,7 +275,8 @@ describe('a place', () => {
 });
 
 describe('a cancel', () => {
-  const cancel = (jobId: string, force = false) => world.gateway.call(CancelJob, { jobId, force }, { principal: world.alice });
+  const cancel = (jobId: string, force = false) =>
+    world.gateway.call(CancelJob, { jobId, force }, { principal: world.alice });
 
   it('ends a job that waits at once', async () => {
     world.neighbours.snapshot = { allowSimultaneous: false, jobTemplateId: randomUUID() };
@@ -216,11 +290,18 @@ describe('a cancel', () => {
   it('asks the agent, who ends the playbook', async () => {
     const { jobId, pod } = await runningJob();
     world.neighbours.onCancel = () => {
-      world.neighbours.seals.set(jobId, world.neighbours.sealOf(jobId, { status: 'canceled', exitCode: null }));
+      world.neighbours.seals.set(
+        jobId,
+        world.neighbours.sealOf(jobId, { status: 'canceled', exitCode: null }),
+      );
       world.machine.exit(pod, 0);
     };
     await cancel(jobId);
-    expect(await world.until(jobId, over)).toMatchObject({ status: 'canceled', cancelRequested: true, reason: { message: 'Canceled by alice while it ran.' } });
+    expect(await world.until(jobId, over)).toMatchObject({
+      status: 'canceled',
+      cancelRequested: true,
+      reason: { message: 'Canceled by alice while it ran.' },
+    });
   });
   it('by force kills the pod', async () => {
     const { jobId, pod } = await runningJob();
@@ -275,7 +356,7 @@ describe('another launcher', () => {
     expect(world.machine.made.filter((name) => name === podName(jobId, 1))).toHaveLength(1);
   });
 
-  it('pins what the first one could not, in the launching person\'s name', async () => {
+  it("pins what the first one could not, in the launching person's name", async () => {
     let away = true;
     world.neighbours.instead[PinProject.name] = () => {
       if (away) throw new PlatformError('unavailable', 'templates is away.');
@@ -302,7 +383,9 @@ describe('a launcher that loses its database connections', () => {
     const { jobId, pod } = await runningJob();
     const admin = new pg.Client({ connectionString: world.adminUrl });
     await admin.connect();
-    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'gantry-launcher%' and pid <> pg_backend_pid()`);
+    await admin.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'gantry-launcher%' and pid <> pg_backend_pid()`,
+    );
     await admin.end();
     work(world.machine.pods.get(pod)!);
     expect(await world.until(jobId, over)).toMatchObject({ status: 'successful' });
@@ -311,7 +394,9 @@ describe('a launcher that loses its database connections', () => {
 
 describe('pods left behind', () => {
   it('are removed if they are ours and nobody needs them', async () => {
-    const { rows } = await launcher.kit.pool.query<{ id: string }>('select id::text as id from launcher.installation');
+    const { rows } = await launcher.kit.pool.query<{ id: string }>(
+      'select id::text as id from launcher.installation',
+    );
     const driver = world.machine.driver();
     const pod = (name: string, installation: string) =>
       driver.create({
@@ -334,26 +419,41 @@ describe('people', () => {
   it('see the jobs they launched and those of organizations they may read, newest first', async () => {
     const jobs = [await world.launch('One'), await world.launch('Two')];
     for (const jobId of jobs) await world.until(jobId, over);
-    const list = (principal: typeof world.alice, after?: string) => world.gateway.call(ListJobs, { first: 1, after, jobTemplateId: null }, { principal });
+    const list = (principal: typeof world.alice, after?: string) =>
+      world.gateway.call(ListJobs, { first: 1, after, jobTemplateId: null }, { principal });
     const page = await list(world.alice);
     expect(page.items[0]!.node).toMatchObject({ id: jobs[1], name: 'Two' });
     expect((await list(world.alice, page.items[0]!.cursor)).items[0]!.node.id).toBe(jobs[0]);
     const stranger = testPrincipal({ organizations: { [randomUUID()]: ['admin'] } });
     expect(await list(stranger)).toEqual({ items: [], hasNextPage: false, totalCount: 0 });
     for (const command of [GetJob, GetTimeline] as const) {
-      await expect(world.gateway.call(command, { jobId: jobs[0]! }, { principal: stranger })).rejects.toMatchObject({ code: 'not_found' });
-      await expect(world.gateway.call(command, { jobId: jobs[0]! })).rejects.toMatchObject({ code: 'unauthenticated' });
+      await expect(
+        world.gateway.call(command, { jobId: jobs[0]! }, { principal: stranger }),
+      ).rejects.toMatchObject({ code: 'not_found' });
+      await expect(world.gateway.call(command, { jobId: jobs[0]! })).rejects.toMatchObject({
+        code: 'unauthenticated',
+      });
     }
     const reader = testPrincipal({ organizations: { [world.neighbours.organizationId]: ['read'] } });
     expect((await world.gateway.call(GetJob, { jobId: jobs[0]! }, { principal: reader })).name).toBe('One');
-    await expect(world.gateway.call(CancelJob, { jobId: jobs[0]! }, { principal: reader })).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(world.gateway.call(CancelJob, { jobId: jobs[0]! }, { principal: stranger })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(
+      world.gateway.call(CancelJob, { jobId: jobs[0]! }, { principal: reader }),
+    ).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(
+      world.gateway.call(CancelJob, { jobId: jobs[0]! }, { principal: stranger }),
+    ).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('find jobs by status', async () => {
-    const { items } = await world.gateway.call(ListJobs, { status: ['error'], first: 200 }, { principal: world.alice });
+    const { items } = await world.gateway.call(
+      ListJobs,
+      { status: ['error'], first: 200 },
+      { principal: world.alice },
+    );
     expect(items.length).toBeGreaterThan(0);
     expect(new Set(items.map(({ node }) => node.status))).toEqual(new Set(['error']));
-    await expect(world.gateway.call(ListJobs, { after: 'nonsense' }, { principal: world.alice })).rejects.toMatchObject({ code: 'invalid' });
+    await expect(
+      world.gateway.call(ListJobs, { after: 'nonsense' }, { principal: world.alice }),
+    ).rejects.toMatchObject({ code: 'invalid' });
   });
 });

@@ -3,12 +3,23 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { OrganizationRole, Principal } from '@gantry/contracts/access';
 import {
-  ListExecutionEnvironments, MakeDefaultExecutionEnvironment, NoteDigest, RegisterExecutionEnvironment, ResolveExecutionEnvironment,
+  ListExecutionEnvironments,
+  MakeDefaultExecutionEnvironment,
+  NoteDigest,
+  RegisterExecutionEnvironment,
+  ResolveExecutionEnvironment,
 } from '@gantry/contracts/ee';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
 import { newId } from '@gantry/service/context';
-import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller, type TestIssuer } from '@gantry/service/testing';
+import {
+  createTestCaller,
+  createTestIssuer,
+  testConfig,
+  testPrincipal,
+  type TestCaller,
+  type TestIssuer,
+} from '@gantry/service/testing';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import pg from 'pg';
@@ -18,7 +29,8 @@ import { seedIds, type SeedSettings } from './seed.js';
 
 const digest = (n: number): string => `sha256:${String(n).repeat(64)}`;
 const organizationId = newId();
-const withRole = (...roles: OrganizationRole[]): Principal => testPrincipal({ organizations: { [organizationId]: roles } });
+const withRole = (...roles: OrganizationRole[]): Principal =>
+  testPrincipal({ organizations: { [organizationId]: roles } });
 const admin = withRole('admin');
 const superuser = testPrincipal({ superuser: true });
 
@@ -51,7 +63,13 @@ beforeAll(async () => {
     adminUrl: database.adminUrl,
     database: database.name,
     rolePrefix: database.rolePrefix,
-    services: [{ name: 'registry', password: 'test', migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)) }],
+    services: [
+      {
+        name: 'registry',
+        password: 'test',
+        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
+      },
+    ],
   });
   postgresUrl = urls['registry']!;
   asAdmin = new pg.Client({ connectionString: database.adminUrl });
@@ -79,23 +97,40 @@ afterAll(async () => {
 
 const list = async (principal: Principal = superuser) =>
   (await gateway.call(ListExecutionEnvironments, {}, { principal })).items.map(({ node }) => node);
-const theDefault = async (): Promise<string | undefined> => (await list()).find(({ isDefault }) => isDefault)?.name;
-const register = async (image: string, more: { pull?: 'always' | 'missing' | 'never'; organizationId?: string; name?: string } = {}, principal = superuser): Promise<string> =>
-  (await gateway.call(RegisterExecutionEnvironment, { name: `ee ${newId()}`, image, ...more }, { principal })).id;
+const theDefault = async (): Promise<string | undefined> =>
+  (await list()).find(({ isDefault }) => isDefault)?.name;
+const register = async (
+  image: string,
+  more: { pull?: 'always' | 'missing' | 'never'; organizationId?: string; name?: string } = {},
+  principal = superuser,
+): Promise<string> =>
+  (await gateway.call(RegisterExecutionEnvironment, { name: `ee ${newId()}`, image, ...more }, { principal }))
+    .id;
 const resolve = (executionEnvironmentId: string | null, principal: Principal = withRole('execute')) =>
   launcher.call(ResolveExecutionEnvironment, { executionEnvironmentId, organizationId }, { principal });
-const countEvents = async (): Promise<number> => Number((await asAdmin.query('select count(*) as n from registry.event_log')).rows[0].n);
+const countEvents = async (): Promise<number> =>
+  Number((await asAdmin.query('select count(*) as n from registry.event_log')).rows[0].n);
 
 describe('a new installation', () => {
   it("has AWX's three execution environments, and the local one as default once there is one", async () => {
-    expect((await list()).map(({ name, image, managed, isDefault }) => ({ name, image, managed, isDefault }))).toEqual([
+    expect(
+      (await list()).map(({ name, image, managed, isDefault }) => ({ name, image, managed, isDefault })),
+    ).toEqual([
       { name: 'AWX EE (24.6.1)', image: 'quay.io/ansible/awx-ee:24.6.1', managed: false, isDefault: false },
       { name: 'AWX EE (latest)', image: 'quay.io/ansible/awx-ee:latest', managed: false, isDefault: true },
-      { name: 'Control Plane Execution Environment', image: 'quay.io/ansible/awx-ee:latest', managed: true, isDefault: false },
+      {
+        name: 'Control Plane Execution Environment',
+        image: 'quay.io/ansible/awx-ee:latest',
+        managed: true,
+        isDefault: false,
+      },
     ]);
     await restart({ localImage: 'localhost/gantry-ee:1', defaultIs: 'local' });
     expect(await theDefault()).toBe('Gantry EE (local)');
-    expect((await list()).find(({ id }) => id === seedIds.local)).toMatchObject({ image: 'localhost/gantry-ee:1', pull: 'never' });
+    expect((await list()).find(({ id }) => id === seedIds.local)).toMatchObject({
+      image: 'localhost/gantry-ee:1',
+      pull: 'never',
+    });
   });
 
   it('is not changed by starting again, by two at once neither', async () => {
@@ -119,10 +154,14 @@ describe('registering', () => {
   it('is for administrators: of the organization, or of everything', async () => {
     await register('quay.io/x/y:1', { organizationId }, admin);
     for (const role of ['use', 'execute', 'update', 'read', 'auditor', 'member'] as const) {
-      await expect(register('quay.io/x/y:1', { organizationId }, withRole(role))).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(register('quay.io/x/y:1', { organizationId }, withRole(role))).rejects.toMatchObject({
+        code: 'forbidden',
+      });
     }
     await expect(register('quay.io/x/y:1', {}, admin)).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.latest }, { principal: admin })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(
+      gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.latest }, { principal: admin }),
+    ).rejects.toMatchObject({ code: 'forbidden' });
     const unsigned = gateway.call(RegisterExecutionEnvironment, { name: 'x', image: 'quay.io/x/y:1' });
     await expect(unsigned).rejects.toMatchObject({ code: 'unauthenticated' });
   });
@@ -130,15 +169,28 @@ describe('registering', () => {
   it('shows an organization its own and the global ones', async () => {
     const id = await register('quay.io/x/own:1', { organizationId }, admin);
     const sees = async (principal: Principal) => (await list(principal)).some((node) => node.id === id);
-    expect(await Promise.all([withRole('read'), testPrincipal({ auditor: true }), testPrincipal(), withRole('member')].map(sees))).toEqual([true, true, false, false]);
+    expect(
+      await Promise.all(
+        [withRole('read'), testPrincipal({ auditor: true }), testPrincipal(), withRole('member')].map(sees),
+      ),
+    ).toEqual([true, true, false, false]);
     expect((await list(testPrincipal())).map(({ id: each }) => each)).toContain(seedIds.latest);
   });
 
   it('quotes what is wrong with an image, and takes a name once', async () => {
-    await expect(register('quay.io/Foo/bar')).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('"Foo"') as string });
-    await expect(register('quay.io/x/y:1', { name: 'AWX EE (latest)' })).rejects.toMatchObject({ code: 'refused', details: { reason: 'name_taken' } });
+    await expect(register('quay.io/Foo/bar')).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('"Foo"') as string,
+    });
+    await expect(register('quay.io/x/y:1', { name: 'AWX EE (latest)' })).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'name_taken' },
+    });
     const again = { name: 'once only', image: 'alpine', idempotencyKey: newId() };
-    const [first, second] = [await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser }), await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser })];
+    const [first, second] = [
+      await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser }),
+      await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser }),
+    ];
     expect([first.created, second]).toEqual([true, { id: first.id, created: false }]);
     expect((await list()).find(({ id }) => id === first.id)?.image).toBe('docker.io/library/alpine');
   });
@@ -148,7 +200,11 @@ describe('the image of a job', () => {
   it('is the local default when the job names none, and nobody is asked', async () => {
     const before = asked;
     expect(await resolve(null)).toMatchObject({
-      id: seedIds.local, image: 'localhost/gantry-ee:2', pull: 'never', digest: null, reason: 'the default of this installation',
+      id: seedIds.local,
+      image: 'localhost/gantry-ee:2',
+      pull: 'never',
+      digest: null,
+      reason: 'the default of this installation',
     });
     expect(asked).toBe(before);
   });
@@ -156,36 +212,59 @@ describe('the image of a job', () => {
   it('is what its registry says, which is remembered', async () => {
     images = new Map([['/v2/team/ee/manifests/1', digest(1)]]);
     const id = await register(`${host}/team/ee:1`);
-    expect(await resolve(id)).toMatchObject({ pull: 'missing', digest: digest(1), reason: 'the job template names it' });
+    expect(await resolve(id)).toMatchObject({
+      pull: 'missing',
+      digest: digest(1),
+      reason: 'the job template names it',
+    });
     expect((await list()).find((node) => node.id === id)?.digest).toBe(digest(1));
     images = null;
-    expect(await resolve(id)).toMatchObject({ digest: digest(1), reason: expect.stringContaining('last known') as string });
+    expect(await resolve(id)).toMatchObject({
+      digest: digest(1),
+      reason: expect.stringContaining('last known') as string,
+    });
   });
 
   it('is refused in the words of its registry', async () => {
     images = new Map();
     await expect(resolve(await register(`${host}/team/none:1`))).rejects.toMatchObject({
-      code: 'refused', message: expect.stringContaining('"manifest unknown"') as string, details: { reason: 'image_not_found' },
+      code: 'refused',
+      message: expect.stringContaining('"manifest unknown"') as string,
+      details: { reason: 'image_not_found' },
     });
   });
 
   it('is unknown while its registry is away: the machine may have it, unless it is always to be pulled', async () => {
     images = null;
-    expect(await resolve(await register(`${host}/team/ee:2`))).toMatchObject({ pull: 'missing', digest: null, reason: expect.stringContaining('away') as string });
-    await expect(resolve(await register(`${host}/team/ee`))).rejects.toMatchObject({ code: 'refused', details: { reason: 'registry_unreachable' } });
+    expect(await resolve(await register(`${host}/team/ee:2`))).toMatchObject({
+      pull: 'missing',
+      digest: null,
+      reason: expect.stringContaining('away') as string,
+    });
+    await expect(resolve(await register(`${host}/team/ee`))).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'registry_unreachable' },
+    });
   });
 
   it('is known from a digest in its name, and left to the engine when it is never pulled', async () => {
     const before = asked;
-    expect(await resolve(await register(`${host}/team/ee@${digest(3)}`))).toMatchObject({ digest: digest(3), pull: 'missing' });
-    expect(await resolve(await register(`${host}/team/ee:9`, { pull: 'never' }))).toMatchObject({ digest: null, pull: 'never' });
+    expect(await resolve(await register(`${host}/team/ee@${digest(3)}`))).toMatchObject({
+      digest: digest(3),
+      pull: 'missing',
+    });
+    expect(await resolve(await register(`${host}/team/ee:9`, { pull: 'never' }))).toMatchObject({
+      digest: null,
+      pull: 'never',
+    });
     expect(asked).toBe(before);
   });
 
-  it('may be another organization\'s for who may use it there alone', async () => {
+  it("may be another organization's for who may use it there alone", async () => {
     const elsewhere = newId();
     const id = await register(`${host}/team/ee@${digest(3)}`, { organizationId: elsewhere });
-    const user = (...roles: OrganizationRole[]) => testPrincipal({ organizations: { [elsewhere]: roles, [organizationId]: ['execute'] } });
+    const user = (...roles: OrganizationRole[]) =>
+      testPrincipal({ organizations: { [elsewhere]: roles, [organizationId]: ['execute'] } });
     expect(await resolve(id, user('use'))).toMatchObject({ id });
     await expect(resolve(id, user('read'))).rejects.toMatchObject({ code: 'forbidden' });
     await expect(resolve(id)).rejects.toMatchObject({ code: 'not_found' });
@@ -197,6 +276,8 @@ describe('the image of a job', () => {
     await launcher.call(NoteDigest, found);
     await launcher.call(NoteDigest, { ...found, image: 'localhost/gantry-ee:1', digest: digest(6) });
     expect((await list()).find(({ id }) => id === seedIds.local)?.digest).toBe(digest(5));
-    await expect(launcher.call(NoteDigest, { ...found, digest: 'latest' })).rejects.toMatchObject({ code: 'invalid' });
+    await expect(launcher.call(NoteDigest, { ...found, digest: 'latest' })).rejects.toMatchObject({
+      code: 'invalid',
+    });
   });
 });

@@ -35,7 +35,14 @@ interface Seed {
 
 const awx = (id: string, name: string, tag: string, managed = false): Seed => ({
   id,
-  settings: { name, description: '', organizationId: null, image: `quay.io/ansible/awx-ee:${tag}`, pull: null, managed },
+  settings: {
+    name,
+    description: '',
+    organizationId: null,
+    image: `quay.io/ansible/awx-ee:${tag}`,
+    pull: null,
+    managed,
+  },
   follow: false,
 });
 
@@ -60,7 +67,11 @@ const localSeed = (image: string): Seed => ({
 });
 
 /** Brings them up to date. Idempotent, and safe when several replicas start at once. Contacts no registry. Throws `invalid` for a local image that is no reference. */
-export const seedExecutionEnvironments = async (registry: Registry, settings: SeedSettings, meta: Meta): Promise<void> => {
+export const seedExecutionEnvironments = async (
+  registry: Registry,
+  settings: SeedSettings,
+  meta: Meta,
+): Promise<void> => {
   for (let attempt = 1; ; attempt++) {
     try {
       await withTransaction(registry.pool, (sql) => seedIn(sql, registry, settings, meta));
@@ -81,19 +92,35 @@ const seedIn = async (sql: Sql, { log }: Registry, settings: SeedSettings, meta:
     const events = seed(state, id, wanted, follow, newId());
     if (events.length > 0) await log.appendIn(sql, aggregate(log, id).stream, version, events, meta);
     versions.set(id, version + events.length);
-    await sql.query(`insert into ${identifier(log.schema)}.execution_environment_name (name, execution_environment_id) values ($1, $2) on conflict do nothing`, [wanted.name, id]);
+    await sql.query(
+      `insert into ${identifier(log.schema)}.execution_environment_name (name, execution_environment_id) values ($1, $2) on conflict do nothing`,
+      [wanted.name, id],
+    );
   }
   const wanted = settings.defaultIs === 'local' ? seedIds.local : seedIds.latest;
   const chosen = await defaultSoFar(sql, log.schema);
   if (chosen && (chosen.byPerson || chosen.stream === aggregate(log, wanted).stream)) return;
   const { initial, evolve } = aggregate(log, wanted);
   const { settings: settingsOfWanted } = seedsOf(settings).find(({ id }) => id === wanted)!;
-  const state = evolve(initial, { type: 'execution_environment.registered', version: 1, data: { executionEnvironmentId: wanted, ...settingsOfWanted } });
-  await log.appendIn(sql, aggregate(log, wanted).stream, versions.get(wanted)!, makeDefault(state, wanted, newId()), meta);
+  const state = evolve(initial, {
+    type: 'execution_environment.registered',
+    version: 1,
+    data: { executionEnvironmentId: wanted, ...settingsOfWanted },
+  });
+  await log.appendIn(
+    sql,
+    aggregate(log, wanted).stream,
+    versions.get(wanted)!,
+    makeDefault(state, wanted, newId()),
+    meta,
+  );
 };
 
 /** From the log, for the read model may lag behind. A person's choice is never undone. */
-const defaultSoFar = async (sql: Sql, schema: string): Promise<{ stream: string; byPerson: boolean } | null> => {
+const defaultSoFar = async (
+  sql: Sql,
+  schema: string,
+): Promise<{ stream: string; byPerson: boolean } | null> => {
   const { rows } = await sql.query<{ stream: string; kind: string }>(
     `select stream, meta->'actor'->>'kind' as kind from ${identifier(schema)}.event_log
      where type = 'execution_environment.made_default' order by transaction_id desc, position desc limit 1`,

@@ -1,5 +1,11 @@
 import {
-  CloseGrant, CreateCredential, CreateGrant, ListCredentialTypes, ListCredentials, PinCredentials, RedeemGrant,
+  CloseGrant,
+  CreateCredential,
+  CreateGrant,
+  ListCredentialTypes,
+  ListCredentials,
+  PinCredentials,
+  RedeemGrant,
 } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier } from '@gantry/eventlog/sql';
@@ -22,7 +28,9 @@ export class VaultModule {
     return {
       module: VaultModule,
       imports: [ServiceModule.forRoot(config.base)],
-      providers: [{ provide: 'vault', inject: [KIT], useFactory: (kit: ServiceKit) => bindVault(kit, config) }],
+      providers: [
+        { provide: 'vault', inject: [KIT], useFactory: (kit: ServiceKit) => bindVault(kit, config) },
+      ],
     };
   }
 }

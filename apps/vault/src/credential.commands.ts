@@ -1,7 +1,12 @@
 /** Making credentials and choosing those of a job. */
 import { authorize, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
-import { CredentialCreated, credentialEvents, type CreateCredential, type PinCredentials } from '@gantry/contracts/credential';
+import {
+  CredentialCreated,
+  credentialEvents,
+  type CreateCredential,
+  type PinCredentials,
+} from '@gantry/contracts/credential';
 import { makeEvent, parseEvent } from '@gantry/contracts/envelope';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier, type Sql } from '@gantry/eventlog/sql';
@@ -31,7 +36,9 @@ export const createCredential = async (
   const definition = findType(credentialType);
   if (!definition) {
     const known = typeDefinitions.map(({ type }) => type.id).join(', ');
-    throw new PlatformError('invalid', `There is no credential type of this id. There are: ${known}.`, { details: { field: 'credentialType' } });
+    throw new PlatformError('invalid', `There is no credential type of this id. There are: ${known}.`, {
+      details: { field: 'credentialType' },
+    });
   }
   const inputs = checkInputs(definition, input.inputs);
   await checkKey(definition, inputs);
@@ -40,14 +47,26 @@ export const createCredential = async (
   return once(vault, { scope, key: input.idempotencyKey }, async (sql, id) => {
     await reserveName(vault, sql, { id, organizationId, credentialType, name });
     const event = makeEvent(CredentialCreated, newId(), {
-      credentialId: id, name, description, organizationId, credentialType, version: 1,
+      credentialId: id,
+      name,
+      description,
+      organizationId,
+      credentialType,
+      version: 1,
       inputs: inputs.plain,
       secretFields: Object.keys(inputs.secret),
     });
     await vault.log.appendIn(sql, streamOf(id), 0, [event], context.meta());
-    const secrets = Object.fromEntries(Object.entries(inputs.secret).map(([field, text]) => [field, new Secret(text)]));
+    const secrets = Object.fromEntries(
+      Object.entries(inputs.secret).map(([field, text]) => [field, new Secret(text)]),
+    );
     if (Object.keys(secrets).length > 0) {
-      await vault.store.saveCredential(sql, id, 1, sealFields(vault.ring(), { kind: 'credential', id, version: 1 }, secrets));
+      await vault.store.saveCredential(
+        sql,
+        id,
+        1,
+        sealFields(vault.ring(), { kind: 'credential', id, version: 1 }, secrets),
+      );
     }
   });
 };
@@ -55,7 +74,12 @@ export const createCredential = async (
 const reserveName = async (
   { log }: Vault,
   sql: Sql,
-  { id, organizationId, credentialType, name }: { id: string; organizationId: string; credentialType: string; name: string },
+  {
+    id,
+    organizationId,
+    credentialType,
+    name,
+  }: { id: string; organizationId: string; credentialType: string; name: string },
 ): Promise<void> => {
   const { rows } = await sql.query(
     `insert into ${identifier(log.schema)}.credential_name (organization_id, credential_type, name, credential_id)
@@ -63,9 +87,13 @@ const reserveName = async (
     [organizationId, credentialType, name, id],
   );
   if (rows.length > 0) return;
-  throw new PlatformError('refused', `The organization has a credential of this type called ${name} already: choose another name.`, {
-    details: { reason: 'name_taken', field: 'name' },
-  });
+  throw new PlatformError(
+    'refused',
+    `The organization has a credential of this type called ${name} already: choose another name.`,
+    {
+      details: { reason: 'name_taken', field: 'name' },
+    },
+  );
 };
 
 const checkKey = async ({ type, inject }: TypeDefinition, { secret }: CheckedInputs): Promise<void> => {
@@ -74,22 +102,42 @@ const checkKey = async ({ type, inject }: TypeDefinition, { secret }: CheckedInp
   const passphraseField = inject.sshKey?.passphrase ?? 'ssh_key_unlock';
   const [key, passphrase] = [secret[keyField], secret[passphraseField]];
   if (key === undefined) {
-    if (passphrase !== undefined) throw wrong(type, passphraseField, `is the passphrase of a key, but there is none in ${keyField}`);
+    if (passphrase !== undefined)
+      throw wrong(type, passphraseField, `is the passphrase of a key, but there is none in ${keyField}`);
   } else {
     const verdict = await tryPrivateKey(key, passphrase ?? null);
     if (verdict !== 'good') throw keyProblem(type, keyField, passphraseField, verdict);
   }
   const certificate = inject.sshKey && secret[inject.sshKey.certificate];
   if (inject.sshKey && certificate !== undefined) {
-    if (key === undefined) throw wrong(type, inject.sshKey.certificate, `belongs to a private key, but there is none in ${keyField}`);
-    if (!looksLikeCertificate(certificate)) throw wrong(type, inject.sshKey.certificate, 'is not an OpenSSH certificate: give what ssh-keygen -s has written, one line');
+    if (key === undefined)
+      throw wrong(
+        type,
+        inject.sshKey.certificate,
+        `belongs to a private key, but there is none in ${keyField}`,
+      );
+    if (!looksLikeCertificate(certificate))
+      throw wrong(
+        type,
+        inject.sshKey.certificate,
+        'is not an OpenSSH certificate: give what ssh-keygen -s has written, one line',
+      );
   }
 };
 
-const keyProblem = (type: TypeDefinition['type'], key: string, passphrase: string, verdict: Exclude<KeyVerdict, 'good'>): PlatformError => {
+const keyProblem = (
+  type: TypeDefinition['type'],
+  key: string,
+  passphrase: string,
+  verdict: Exclude<KeyVerdict, 'good'>,
+): PlatformError => {
   switch (verdict) {
     case 'malformed':
-      return wrong(type, key, 'is not a private key that ssh can read: give the whole file, from its BEGIN line to its END line');
+      return wrong(
+        type,
+        key,
+        'is not a private key that ssh can read: give the whole file, from its BEGIN line to its END line',
+      );
     case 'passphrase_needed':
       return wrong(type, key, `is protected by a passphrase: give it in ${passphrase}`);
     case 'passphrase_wrong':
@@ -115,7 +163,14 @@ export const pinCredentials = async (
     return credential;
   });
   checkPins(credentials, new Set(prompted.map((id) => id.toLowerCase())), context.principal as Principal);
-  return { credentials: credentials.map(({ id, version, name, credentialType }) => ({ id, version, name, credentialType })) };
+  return {
+    credentials: credentials.map(({ id, version, name, credentialType }) => ({
+      id,
+      version,
+      name,
+      credentialType,
+    })),
+  };
 };
 
 /** A credential as it was at a version, by its stream: names and inputs, no secrets. Throws `not_found`. */
@@ -124,5 +179,7 @@ export const readPinned = async ({ log }: Vault, id: string, version: number) =>
     const event = parseEvent(credentialEvents, stored);
     if (event?.type === 'credential.created' && event.data.version === version) return event.data;
   }
-  throw new PlatformError('not_found', `There is no version ${version} of the credential ${id}.`, { details: { id, version } });
+  throw new PlatformError('not_found', `There is no version ${version} of the credential ${id}.`, {
+    details: { id, version },
+  });
 };

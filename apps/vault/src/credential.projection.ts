@@ -2,7 +2,13 @@
 import type { Principal } from '@gantry/contracts/access';
 import { readable } from '@gantry/contracts/access';
 import type { PageOf, ReceivedBy } from '@gantry/contracts/command';
-import { CredentialCreated, ENCRYPTED, credentialEvents, type Credential, type ListCredentials } from '@gantry/contracts/credential';
+import {
+  CredentialCreated,
+  ENCRYPTED,
+  credentialEvents,
+  type Credential,
+  type ListCredentials,
+} from '@gantry/contracts/credential';
 import { parseEvent, type StoredEvent } from '@gantry/contracts/envelope';
 import { fromPostgres, type Sql } from '@gantry/eventlog/sql';
 import type { ProjectionDefinition } from '@gantry/service/kit';
@@ -20,11 +26,22 @@ export const credentialProjection = (table: string): ProjectionDefinition => ({
 const applyCredential = async (table: string, stored: StoredEvent, sql: Sql): Promise<void> => {
   const event = parseEvent(credentialEvents, stored);
   if (event?.type !== 'credential.created') return;
-  const { credentialId, name, description, organizationId, credentialType, version, inputs, secretFields } = event.data;
+  const { credentialId, name, description, organizationId, credentialType, version, inputs, secretFields } =
+    event.data;
   await sql.query(
     `insert into ${table} (id, name, description, organization_id, credential_type, version, inputs, secret_fields, created_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-    [credentialId, name, description, organizationId, credentialType, version, JSON.stringify(inputs), secretFields, stored.at],
+    [
+      credentialId,
+      name,
+      description,
+      organizationId,
+      credentialType,
+      version,
+      JSON.stringify(inputs),
+      secretFields,
+      stored.at,
+    ],
   );
 };
 
@@ -52,19 +69,31 @@ const shown = (row: Row): Credential => ({
 });
 
 /** A page, by name, of the credentials that this person may read. */
-export const listCredentials = ({ pool, table }: Vault, input: ReceivedBy<typeof ListCredentials>, principal: Principal): Promise<PageOf<Credential>> => {
+export const listCredentials = (
+  { pool, table }: Vault,
+  input: ReceivedBy<typeof ListCredentials>,
+  principal: Principal,
+): Promise<PageOf<Credential>> => {
   const [where, params]: [string[], unknown[]] = [[], []];
   if (input.ids) where.push(`id = any($${params.push(input.ids)}::uuid[])`);
   const organizations = readable(principal);
   if (organizations !== 'all') where.push(`organization_id = any($${params.push(organizations)}::uuid[])`);
-  const keys = [{ column: 'name', type: 'text' }, { column: 'id', type: 'uuid' }] as const;
+  const keys = [
+    { column: 'name', type: 'text' },
+    { column: 'id', type: 'uuid' },
+  ] as const;
   return readPage(pool, { from: table, where, params, keys, request: input, node: shown });
 };
 
 /** These credentials, whoever asks; missing ones are left out. */
-export const findCredentials = async ({ pool, table }: Vault, ids: readonly string[]): Promise<Credential[]> => {
-  const { rows } = await pool.query<Row>(`select * from ${table} where id = any($1::uuid[])`, [ids]).catch((error: unknown) => {
-    throw fromPostgres(error);
-  });
+export const findCredentials = async (
+  { pool, table }: Vault,
+  ids: readonly string[],
+): Promise<Credential[]> => {
+  const { rows } = await pool
+    .query<Row>(`select * from ${table} where id = any($1::uuid[])`, [ids])
+    .catch((error: unknown) => {
+      throw fromPostgres(error);
+    });
   return rows.map(shown);
 };

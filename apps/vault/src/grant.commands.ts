@@ -1,7 +1,12 @@
 /** Grants: made by the launcher, redeemed by a pod through ingest, closed when the job is over. docs/adr/0010. */
 import { timingSafeEqual } from 'node:crypto';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
-import { credentialEvents, type CloseGrant, type CreateGrant, type RedeemGrant } from '@gantry/contracts/credential';
+import {
+  credentialEvents,
+  type CloseGrant,
+  type CreateGrant,
+  type RedeemGrant,
+} from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 import { decideAndAppend, loadAggregate } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
@@ -11,8 +16,17 @@ import { PROOF_KEY } from './adapters/secret-store.js';
 import { readPinned } from './credential.commands.js';
 import { findType } from './domain/credential-type.js';
 import {
-  closeGrant, createGrant, differs, evolveGrant, judgeRedemption, noGrant, recordRedemption, redemptionRefused,
-  type GrantId, type PinnedCredential, type RedemptionOutcome,
+  closeGrant,
+  createGrant,
+  differs,
+  evolveGrant,
+  judgeRedemption,
+  noGrant,
+  recordRedemption,
+  redemptionRefused,
+  type GrantId,
+  type PinnedCredential,
+  type RedemptionOutcome,
 } from './domain/grant.js';
 import { injectCredentials, type OpenCredential } from './injection.js';
 import { Secret } from './secret.js';
@@ -28,7 +42,11 @@ const aggregate = ({ log }: Vault, { jobId, epoch }: GrantId) => ({
 const ownerOf = ({ jobId, epoch }: GrantId): Owner => ({ kind: 'grant', id: jobId, version: epoch });
 
 /** Lets the pod of this attempt redeem these credentials. The same again is nothing. */
-export const makeGrant = async (vault: Vault, input: ReceivedBy<typeof CreateGrant>, context: CallContext): Promise<OutputOf<typeof CreateGrant>> => {
+export const makeGrant = async (
+  vault: Vault,
+  input: ReceivedBy<typeof CreateGrant>,
+  context: CallContext,
+): Promise<OutputOf<typeof CreateGrant>> => {
   const { credentials } = input;
   const id = canonical(input);
   const proofKey = readProofKey(input.proofKey);
@@ -39,7 +57,12 @@ export const makeGrant = async (vault: Vault, input: ReceivedBy<typeof CreateGra
     decide: (grant) => createGrant(grant, { ...id, eventId, credentials }),
     meta: context.meta(),
     inTransaction: (sql) =>
-      vault.store.saveProofKey(sql, id.jobId, id.epoch, sealFields(vault.ring(), ownerOf(id), { [PROOF_KEY]: new Secret(proofKey.toString('base64url')) })),
+      vault.store.saveProofKey(
+        sql,
+        id.jobId,
+        id.epoch,
+        sealFields(vault.ring(), ownerOf(id), { [PROOF_KEY]: new Secret(proofKey.toString('base64url')) }),
+      ),
   });
   const stored = events.length > 0 ? proofKey : await loadProofKey(vault, id);
   if (!stored || !timingSafeEqual(stored, proofKey)) throw differs(id);
@@ -50,7 +73,11 @@ export const makeGrant = async (vault: Vault, input: ReceivedBy<typeof CreateGra
  * Hands the credentials out, sealed to the pod's key. `grant.redeemed` is committed before the JWE leaves; what can fail
  * (a key that is missing, a ciphertext that was tampered with) fails before it.
  */
-export const redeemGrant = async (vault: Vault, input: ReceivedBy<typeof RedeemGrant>, context: CallContext): Promise<OutputOf<typeof RedeemGrant>> => {
+export const redeemGrant = async (
+  vault: Vault,
+  input: ReceivedBy<typeof RedeemGrant>,
+  context: CallContext,
+): Promise<OutputOf<typeof RedeemGrant>> => {
   const id = canonical(input);
   const podKey = await readPodKey(input.publicKey);
   const { thumbprint } = podKey;
@@ -58,25 +85,42 @@ export const redeemGrant = async (vault: Vault, input: ReceivedBy<typeof RedeemG
   const proven = proofKey !== null && proofHolds(proofKey, id, thumbprint, input.proof);
 
   const { state: before } = await loadAggregate(aggregate(vault, id));
-  const sealed = judgeRedemption(before, id, thumbprint, proven).redeemed ? await sealCredentials(vault, before.credentials, podKey) : null;
+  const sealed = judgeRedemption(before, id, thumbprint, proven).redeemed
+    ? await sealCredentials(vault, before.credentials, podKey)
+    : null;
 
   let outcome: RedemptionOutcome | undefined;
   const eventId = newId();
   const { state } = await decideAndAppend({
     ...aggregate(vault, id),
-    decide: (grant) => recordRedemption(grant, id, thumbprint, (outcome = judgeRedemption(grant, id, thumbprint, proven)), eventId),
+    decide: (grant) =>
+      recordRedemption(
+        grant,
+        id,
+        thumbprint,
+        (outcome = judgeRedemption(grant, id, thumbprint, proven)),
+        eventId,
+      ),
     meta: context.meta(),
   });
   if (!outcome!.redeemed) {
-    context.logger.warn({ jobId: id.jobId, epoch: id.epoch, reason: outcome!.reason, thumbprint }, 'a redemption of credentials was refused');
+    context.logger.warn(
+      { jobId: id.jobId, epoch: id.epoch, reason: outcome!.reason, thumbprint },
+      'a redemption of credentials was refused',
+    );
     throw redemptionRefused(outcome!.reason, id);
   }
-  if (sealed === null && state.credentials.length > 0) throw new PlatformError('conflict', 'The grant was made this moment: ask again.');
+  if (sealed === null && state.credentials.length > 0)
+    throw new PlatformError('conflict', 'The grant was made this moment: ask again.');
   return { jwe: sealed };
 };
 
 /** Nothing more can be redeemed; the proof key is removed. The same again is nothing. */
-export const endGrant = async (vault: Vault, input: ReceivedBy<typeof CloseGrant>, context: CallContext): Promise<OutputOf<typeof CloseGrant>> => {
+export const endGrant = async (
+  vault: Vault,
+  input: ReceivedBy<typeof CloseGrant>,
+  context: CallContext,
+): Promise<OutputOf<typeof CloseGrant>> => {
   const id = canonical(input);
   const eventId = newId();
   await decideAndAppend({
@@ -96,9 +140,16 @@ const loadProofKey = async (vault: Vault, id: GrantId): Promise<Buffer | null> =
   return sealed && readProofKey(openFields(vault.ring(), ownerOf(id), sealed)[PROOF_KEY]!.reveal());
 };
 
-const sealCredentials = async (vault: Vault, pins: readonly PinnedCredential[], podKey: PodKey): Promise<string | null> => {
+const sealCredentials = async (
+  vault: Vault,
+  pins: readonly PinnedCredential[],
+  podKey: PodKey,
+): Promise<string | null> => {
   if (pins.length === 0) return null;
-  const plaintext = Buffer.from(JSON.stringify(injectCredentials(await openCredentials(vault, pins))), 'utf8');
+  const plaintext = Buffer.from(
+    JSON.stringify(injectCredentials(await openCredentials(vault, pins))),
+    'utf8',
+  );
   try {
     return await podKey.seal(plaintext);
   } finally {
@@ -113,11 +164,19 @@ const openCredentials = (vault: Vault, pins: readonly PinnedCredential[]): Promi
       const sealed = await vault.store.loadCredential(vault.pool, id, version);
       const secret = sealed ? openFields(vault.ring(), { kind: 'credential', id, version }, sealed) : {};
       const definition = findType(credentialType);
-      if (!definition) throw new PlatformError('unavailable', `The credential ${name} is of the type ${credentialType}, which this build does not know: upgrade the vault.`);
+      if (!definition)
+        throw new PlatformError(
+          'unavailable',
+          `The credential ${name} is of the type ${credentialType}, which this build does not know: upgrade the vault.`,
+        );
       if (secretFields.some((field) => !secret[field])) {
-        throw new PlatformError('defect', `Secrets of the credential ${name} are missing from the vault's tables: restore them from a backup.`, {
-          details: { reason: 'integrity', id, version },
-        });
+        throw new PlatformError(
+          'defect',
+          `Secrets of the credential ${name} are missing from the vault's tables: restore them from a backup.`,
+          {
+            details: { reason: 'integrity', id, version },
+          },
+        );
       }
       return { name, definition, plain: inputs, secret };
     }),

@@ -16,7 +16,11 @@ export interface Credentials {
   environment: Record<string, string>;
   files: { name: string; content: string; environment: string | null }[];
   sshKeys: { name: string; privateKey: string; passphrase: string | null; certificate: string | null }[];
-  passwords: { connection: string | null; become: string | null; vault: { id: string | null; password: string }[] };
+  passwords: {
+    connection: string | null;
+    become: string | null;
+    vault: { id: string | null; password: string }[];
+  };
   arguments: string[];
   extraVars: Record<string, string>;
   mask: string[];
@@ -36,14 +40,18 @@ export const injectCredentials = (credentials: readonly OpenCredential[]): Crede
   const mask = new Set<string>();
   for (const credential of credentials) {
     injectOne(result, credential);
-    for (const secret of Object.values(credential.secret)) for (const text of masksOf(secret.reveal())) mask.add(text);
+    for (const secret of Object.values(credential.secret))
+      for (const text of masksOf(secret.reveal())) mask.add(text);
   }
   // Longest first: whoever masks one after the other must not leave the rest of a longer one standing.
   result.mask = [...mask].sort((a, b) => b.length - a.length);
   return result;
 };
 
-const injectOne = (result: Credentials, { name, definition: { inject }, plain, secret }: OpenCredential): void => {
+const injectOne = (
+  result: Credentials,
+  { name, definition: { inject }, plain, secret }: OpenCredential,
+): void => {
   const value = (field: string | undefined): string | null => {
     if (field === undefined) return null;
     if (secret[field]) return secret[field].reveal();
@@ -70,7 +78,8 @@ const injectOne = (result: Credentials, { name, definition: { inject }, plain, s
   }
   for (const file of inject.files ?? []) {
     const content = value(file.content);
-    if (content !== null) result.files.push({ name: file.name, content, environment: file.environment ?? null });
+    if (content !== null)
+      result.files.push({ name: file.name, content, environment: file.environment ?? null });
   }
   for (const [variable, field] of Object.entries(inject.extraVars ?? {})) {
     const text = value(field);
@@ -86,5 +95,7 @@ const boundary = /^-----(BEGIN|END) [A-Z0-9 ]+-----$/;
 /** The whole, and each line of it that says something: output shows a key line by line. */
 const masksOf = (text: string): string[] => {
   const lines = text.split(/[\r\n]+/).map((line) => line.trim());
-  return [text, text.trim(), ...lines].filter((part) => part.length >= SHORTEST_SECRET && !boundary.test(part));
+  return [text, text.trim(), ...lines].filter(
+    (part) => part.length >= SHORTEST_SECRET && !boundary.test(part),
+  );
 };

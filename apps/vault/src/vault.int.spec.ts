@@ -7,12 +7,24 @@ import { fileURLToPath } from 'node:url';
 import { connectNats } from '@gantry/bus/connect';
 import type { OrganizationRole, Principal } from '@gantry/contracts/access';
 import {
-  CloseGrant, CreateCredential, CreateGrant, ListCredentialTypes, ListCredentials, PinCredentials, RedeemGrant,
+  CloseGrant,
+  CreateCredential,
+  CreateGrant,
+  ListCredentialTypes,
+  ListCredentials,
+  PinCredentials,
+  RedeemGrant,
 } from '@gantry/contracts/credential';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
 import { newId } from '@gantry/service/context';
-import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller } from '@gantry/service/testing';
+import {
+  createTestCaller,
+  createTestIssuer,
+  testConfig,
+  testPrincipal,
+  type TestCaller,
+} from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
@@ -25,7 +37,8 @@ import type { Credentials } from './injection.js';
 
 const canary = (): string => `canary-${randomBytes(9).toString('hex')}`;
 const organizationId = newId();
-const withRole = (...roles: OrganizationRole[]): Principal => testPrincipal({ organizations: { [organizationId]: roles } });
+const withRole = (...roles: OrganizationRole[]): Principal =>
+  testPrincipal({ organizations: { [organizationId]: roles } });
 const admin = withRole('admin');
 const proofKey = randomBytes(32);
 
@@ -45,12 +58,24 @@ beforeAll(async () => {
     adminUrl: database.adminUrl,
     database: database.name,
     rolePrefix: database.rolePrefix,
-    services: [{ name: 'vault', password: 'test', migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)) }],
+    services: [
+      {
+        name: 'vault',
+        password: 'test',
+        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
+      },
+    ],
   });
   const issuer = await createTestIssuer();
-  const base = testConfig({ service: 'vault', postgresUrl: urls['vault']!, natsUrl: nats.url, keys: issuer.keys });
+  const base = testConfig({
+    service: 'vault',
+    postgresUrl: urls['vault']!,
+    natsUrl: nats.url,
+    keys: issuer.keys,
+  });
   service = await startService(VaultModule.forRoot({ base, keyFile: join(directory, 'vault.key') }), base);
-  const caller = (name: 'gateway' | 'launcher' | 'ingest') => createTestCaller({ natsUrl: nats.url, service: name, issuer });
+  const caller = (name: 'gateway' | 'launcher' | 'ingest') =>
+    createTestCaller({ natsUrl: nats.url, service: name, issuer });
   [gateway, launcher, ingest] = await Promise.all([caller('gateway'), caller('launcher'), caller('ingest')]);
   asAdmin = new pg.Client({ connectionString: database.adminUrl });
   await asAdmin.connect();
@@ -62,8 +87,18 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const create = async (credentialType: string, inputs: Record<string, unknown>, name = `c ${newId()}`): Promise<string> =>
-  (await gateway.call(CreateCredential, { name, organizationId, credentialType, inputs }, { principal: admin })).id;
+const create = async (
+  credentialType: string,
+  inputs: Record<string, unknown>,
+  name = `c ${newId()}`,
+): Promise<string> =>
+  (
+    await gateway.call(
+      CreateCredential,
+      { name, organizationId, credentialType, inputs },
+      { principal: admin },
+    )
+  ).id;
 const list = async (ids: string[], principal: Principal = admin) =>
   (await gateway.call(ListCredentials, { ids }, { principal })).items.map(({ node }) => node);
 const grantFor = async (credentialIds: string[]): Promise<{ jobId: string; epoch: number }> => {
@@ -82,11 +117,22 @@ const pod = async () => {
       const proof = createHmac('sha256', key).update(`${jobId}.${epoch}.${thumbprint}`).digest('base64url');
       return ingest.call(RedeemGrant, { jobId, epoch, publicKey: { ...jwk }, proof });
     },
-    open: async (jwe: string | null) => JSON.parse(new TextDecoder().decode((await compactDecrypt(jwe!, privateKey)).plaintext)) as Credentials,
+    open: async (jwe: string | null) =>
+      JSON.parse(new TextDecoder().decode((await compactDecrypt(jwe!, privateKey)).plaintext)) as Credentials,
   };
 };
-const eventsOf = async ({ jobId, epoch }: { jobId: string; epoch: number }): Promise<{ type: string; data: Record<string, unknown> }[]> =>
-  (await asAdmin.query('select type, data from vault.event_log where stream = $1 order by version', [`grant-${jobId}-${epoch}`])).rows;
+const eventsOf = async ({
+  jobId,
+  epoch,
+}: {
+  jobId: string;
+  epoch: number;
+}): Promise<{ type: string; data: Record<string, unknown> }[]> =>
+  (
+    await asAdmin.query('select type, data from vault.event_log where stream = $1 order by version', [
+      `grant-${jobId}-${epoch}`,
+    ])
+  ).rows;
 const sshKey = (passphrase = ''): string => {
   const file = join(directory, newId());
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-a', '1', '-N', passphrase, '-C', '', '-f', file]);
@@ -97,18 +143,30 @@ describe('a credential', () => {
   it('is made by an administrator of its organization, and by nobody less', async () => {
     const input = { name: 'by role', organizationId, credentialType: 'ssh', inputs: { username: 'deploy' } };
     for (const role of ['use', 'execute', 'update', 'read', 'auditor', 'member'] as const) {
-      await expect(gateway.call(CreateCredential, input, { principal: withRole(role) })).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(
+        gateway.call(CreateCredential, input, { principal: withRole(role) }),
+      ).rejects.toMatchObject({ code: 'forbidden' });
     }
     const elsewhere = testPrincipal({ organizations: { [newId()]: ['admin'] } });
-    await expect(gateway.call(CreateCredential, input, { principal: elsewhere })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(gateway.call(CreateCredential, input, { principal: elsewhere })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
     await expect(gateway.call(CreateCredential, input)).rejects.toMatchObject({ code: 'unauthenticated' });
     await gateway.call(CreateCredential, input, { principal: admin });
-    await gateway.call(CreateCredential, { ...input, name: 'by superuser' }, { principal: testPrincipal({ superuser: true }) });
+    await gateway.call(
+      CreateCredential,
+      { ...input, name: 'by superuser' },
+      { principal: testPrincipal({ superuser: true }) },
+    );
   });
 
   it('shows its plain inputs and $encrypted$, to who may read it', async () => {
     const id = await create('ssh', { username: 'deploy', password: canary() });
-    expect((await list([id]))[0]).toMatchObject({ id, version: 1, inputs: { username: 'deploy', password: '$encrypted$' } });
+    expect((await list([id]))[0]).toMatchObject({
+      id,
+      version: 1,
+      inputs: { username: 'deploy', password: '$encrypted$' },
+    });
     expect(await list([id], withRole('read'))).toHaveLength(1);
     expect(await list([id], testPrincipal({ auditor: true }))).toHaveLength(1);
     expect(await list([id], withRole('member'))).toEqual([]);
@@ -116,8 +174,16 @@ describe('a credential', () => {
   });
 
   it('is made once per idempotency key, and its name is taken once', async () => {
-    const input = { name: 'only one', organizationId, credentialType: 'ssh', inputs: {}, idempotencyKey: newId() };
-    const both = await Promise.all([1, 2].map(() => gateway.call(CreateCredential, input, { principal: admin })));
+    const input = {
+      name: 'only one',
+      organizationId,
+      credentialType: 'ssh',
+      inputs: {},
+      idempotencyKey: newId(),
+    };
+    const both = await Promise.all(
+      [1, 2].map(() => gateway.call(CreateCredential, input, { principal: admin })),
+    );
     expect(both.map(({ created }) => created).sort()).toEqual([false, true]);
     expect(both[0]!.id).toBe(both[1]!.id);
     const again = gateway.call(CreateCredential, { ...input, idempotencyKey: null }, { principal: admin });
@@ -127,13 +193,21 @@ describe('a credential', () => {
   it('is refused with a key that does not parse or open, and the sentence quotes nothing', async () => {
     const locked = sshKey('the phrase');
     const refused = async (inputs: Record<string, unknown>): Promise<string> => {
-      const error = (await create('ssh', inputs).catch((thrown: unknown) => thrown)) as { code: string; message: string; details: unknown };
+      const error = (await create('ssh', inputs).catch((thrown: unknown) => thrown)) as {
+        code: string;
+        message: string;
+        details: unknown;
+      };
       expect(error.code).toBe('invalid');
       return error.message + JSON.stringify(error.details);
     };
-    expect(await refused({ ssh_key_data: `-----BEGIN PRIVATE KEY-----\n${canary()}\n-----END PRIVATE KEY-----` })).toMatch(/ssh_key_data is not a private key(?!.*canary)/);
+    expect(
+      await refused({ ssh_key_data: `-----BEGIN PRIVATE KEY-----\n${canary()}\n-----END PRIVATE KEY-----` }),
+    ).toMatch(/ssh_key_data is not a private key(?!.*canary)/);
     expect(await refused({ ssh_key_data: locked })).toContain('is protected by a passphrase');
-    expect(await refused({ ssh_key_data: locked, ssh_key_unlock: 'canary phrase' })).toMatch(/does not open the key(?!.*canary)/);
+    expect(await refused({ ssh_key_data: locked, ssh_key_unlock: 'canary phrase' })).toMatch(
+      /does not open the key(?!.*canary)/,
+    );
     expect(await refused({ ssh_key_unlock: 'the phrase' })).toContain('there is none in ssh_key_data');
     expect(await refused({ [canary()]: 'x' })).not.toContain('canary');
     await create('ssh', { ssh_key_data: locked, ssh_key_unlock: 'the phrase' });
@@ -149,20 +223,29 @@ describe('a credential', () => {
 describe('pinning', () => {
   it('gives versions, and refuses what one job cannot hold or this person may not use', async () => {
     const [one, two] = [await create('ssh', {}, 'pin one'), await create('ssh', {}, 'pin two')];
-    const launch = (credentialIds: string[], prompted: string[], principal: Principal) => launcher.call(PinCredentials, { credentialIds, prompted }, { principal });
-    expect((await launch([one], [], withRole('execute'))).credentials).toEqual([{ id: one, version: 1, name: 'pin one', credentialType: 'ssh' }]);
+    const launch = (credentialIds: string[], prompted: string[], principal: Principal) =>
+      launcher.call(PinCredentials, { credentialIds, prompted }, { principal });
+    expect((await launch([one], [], withRole('execute'))).credentials).toEqual([
+      { id: one, version: 1, name: 'pin one', credentialType: 'ssh' },
+    ]);
     expect((await launch([one], [one], withRole('use'))).credentials).toHaveLength(1);
     await expect(launch([one], [one], withRole('execute'))).rejects.toMatchObject({ code: 'forbidden' });
     await expect(launch([], [one], testPrincipal())).rejects.toMatchObject({ code: 'not_found' });
     await expect(launch([newId()], [], admin)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(launch([one, two], [], admin)).rejects.toMatchObject({ code: 'refused', details: { reason: 'credential_type_twice' } });
+    await expect(launch([one, two], [], admin)).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'credential_type_twice' },
+    });
   });
 });
 
 describe('a grant', () => {
   it('hands the credentials to the pod that proves itself, sealed to its key', async () => {
     const secret = canary();
-    const grant = await grantFor([await create('ssh', { username: 'deploy', password: secret }), await create('vault', { vault_password: `${secret}-v` })]);
+    const grant = await grantFor([
+      await create('ssh', { username: 'deploy', password: secret }),
+      await create('vault', { vault_password: `${secret}-v` }),
+    ]);
     const one = await pod();
     const credentials = await one.open((await one.redeem(grant)).jwe);
     expect(credentials).toMatchObject({
@@ -178,16 +261,24 @@ describe('a grant', () => {
     const [one, two] = [await pod(), await pod()];
     await one.redeem(grant);
     expect((await one.open((await one.redeem(grant)).jwe)).passwords.vault).toHaveLength(1);
-    await expect(two.redeem(grant)).rejects.toMatchObject({ code: 'forbidden', details: { reason: 'already_redeemed' } });
+    await expect(two.redeem(grant)).rejects.toMatchObject({
+      code: 'forbidden',
+      details: { reason: 'already_redeemed' },
+    });
     expect((await eventsOf(grant)).slice(1)).toEqual([
       { type: 'grant.redeemed', data: { ...grant, thumbprint: one.thumbprint } },
-      { type: 'grant.redemption_refused', data: { ...grant, thumbprint: two.thumbprint, reason: 'already_redeemed' } },
+      {
+        type: 'grant.redemption_refused',
+        data: { ...grant, thumbprint: two.thumbprint, reason: 'already_redeemed' },
+      },
     ]);
   });
 
   it('is won by exactly one of many keys that come at once', async () => {
     const grant = await grantFor([await create('vault', { vault_password: 'only one wins' })]);
-    const outcomes = await Promise.allSettled((await Promise.all(Array.from({ length: 4 }, pod))).map((one) => one.redeem(grant)));
+    const outcomes = await Promise.allSettled(
+      (await Promise.all(Array.from({ length: 4 }, pod))).map((one) => one.redeem(grant)),
+    );
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect((await eventsOf(grant)).filter(({ type }) => type === 'grant.redeemed')).toHaveLength(1);
   });
@@ -195,8 +286,14 @@ describe('a grant', () => {
   it("refuses another job's proof, and a grant that is not there", async () => {
     const grant = await grantFor([await create('vault', { vault_password: 'not for you' })]);
     const other = await pod();
-    await expect(other.redeem(grant, randomBytes(32))).rejects.toMatchObject({ code: 'forbidden', details: { reason: 'bad_proof' } });
-    expect((await eventsOf(grant)).at(-1)).toMatchObject({ type: 'grant.redemption_refused', data: { reason: 'bad_proof' } });
+    await expect(other.redeem(grant, randomBytes(32))).rejects.toMatchObject({
+      code: 'forbidden',
+      details: { reason: 'bad_proof' },
+    });
+    expect((await eventsOf(grant)).at(-1)).toMatchObject({
+      type: 'grant.redemption_refused',
+      data: { reason: 'bad_proof' },
+    });
     await expect(other.redeem({ ...grant, epoch: 2 })).rejects.toMatchObject({ code: 'not_found' });
   });
 
@@ -206,8 +303,13 @@ describe('a grant', () => {
     await one.redeem(grant);
     await launcher.call(CloseGrant, grant);
     await launcher.call(CloseGrant, grant);
-    await expect(one.redeem(grant)).rejects.toMatchObject({ code: 'forbidden', details: { reason: 'closed' } });
-    const { rows } = await asAdmin.query('select 1 from vault.grant_proof_key where job_id = $1', [grant.jobId]);
+    await expect(one.redeem(grant)).rejects.toMatchObject({
+      code: 'forbidden',
+      details: { reason: 'closed' },
+    });
+    const { rows } = await asAdmin.query('select 1 from vault.grant_proof_key where job_id = $1', [
+      grant.jobId,
+    ]);
     expect(rows).toEqual([]);
   });
 
@@ -221,7 +323,10 @@ describe('a grant', () => {
     await launcher.call(CreateGrant, grant);
     await launcher.call(CreateGrant, grant);
     const changed = { ...grant, proofKey: randomBytes(32).toString('base64url') };
-    await expect(launcher.call(CreateGrant, changed)).rejects.toMatchObject({ code: 'refused', details: { reason: 'grant_differs' } });
+    await expect(launcher.call(CreateGrant, changed)).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'grant_differs' },
+    });
     const unknown = { ...grant, jobId: newId(), credentials: [{ id: newId(), version: 1 }] };
     await expect(launcher.call(CreateGrant, unknown)).rejects.toMatchObject({ code: 'not_found' });
   });
@@ -229,7 +334,10 @@ describe('a grant', () => {
   it('is not burnt when a ciphertext was tampered with', async () => {
     const id = await create('vault', { vault_password: 'tampered with' });
     const grant = await grantFor([id]);
-    await asAdmin.query('update vault.credential_secret set ciphertext = set_byte(ciphertext, 15, get_byte(ciphertext, 15) # 1) where credential_id = $1', [id]);
+    await asAdmin.query(
+      'update vault.credential_secret set ciphertext = set_byte(ciphertext, 15, get_byte(ciphertext, 15) # 1) where credential_id = $1',
+      [id],
+    );
     await expect((await pod()).redeem(grant)).rejects.toMatchObject({ code: 'defect' });
     expect((await eventsOf(grant)).map(({ type }) => type)).toEqual(['grant.created']);
   });
@@ -241,21 +349,47 @@ describe('secrets', () => {
     const key = sshKey(phrase);
     // Not secret: shows that the search finds what is there.
     const username = canary();
-    const machine = { username, password, become_password: become, ssh_key_data: key, ssh_key_unlock: phrase };
-    const grant = await grantFor([await create('ssh', machine), await create('vault', { vault_password: vaultPassword })]);
+    const machine = {
+      username,
+      password,
+      become_password: become,
+      ssh_key_data: key,
+      ssh_key_unlock: phrase,
+    };
+    const grant = await grantFor([
+      await create('ssh', machine),
+      await create('vault', { vault_password: vaultPassword }),
+    ]);
     const one = await pod();
     const credentials = await one.open((await one.redeem(grant)).jwe);
     expect(credentials.mask).toEqual(expect.arrayContaining([password, become, phrase, vaultPassword]));
 
-    const texts = [password, become, phrase, vaultPassword, key.split('\n')[2]!, proofKey.toString('base64url')];
+    const texts = [
+      password,
+      become,
+      phrase,
+      vaultPassword,
+      key.split('\n')[2]!,
+      proofKey.toString('base64url'),
+    ];
     const forms = [...texts, proofKey.toString('latin1')].flatMap((text) => {
       const bytes = Buffer.from(text, text.length === 32 ? 'latin1' : 'utf8');
-      return [text, bytes.toString('hex'), bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')];
+      return [
+        text,
+        bytes.toString('hex'),
+        bytes.toString('base64').replace(/=+$/, ''),
+        bytes.toString('base64url'),
+      ];
     });
-    const found = (where: string, content: string): string[] => forms.filter((form) => content.includes(form)).map((form) => `${form} in ${where}`);
+    const found = (where: string, content: string): string[] =>
+      forms.filter((form) => content.includes(form)).map((form) => `${form} in ${where}`);
 
-    const { rows: tables } = await asAdmin.query<{ name: string }>(`select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'vault'`);
-    expect(tables.map(({ name }) => name)).toEqual(expect.arrayContaining(['vault.event_log', 'vault.credential_secret', 'vault.grant_proof_key']));
+    const { rows: tables } = await asAdmin.query<{ name: string }>(
+      `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'vault'`,
+    );
+    expect(tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['vault.event_log', 'vault.credential_secret', 'vault.grant_proof_key']),
+    );
     const stored: string[] = [];
     for (const { name } of tables) {
       const { rows } = await asAdmin.query<{ row: string }>(`select t::text as row from ${name} as t`);
@@ -271,11 +405,19 @@ describe('secrets', () => {
         const contents: string[] = [];
         for await (const { config, state } of manager.streams.list()) {
           for (let sequence = state.first_seq; sequence > 0 && sequence <= state.last_seq; sequence++) {
-            const message = await manager.streams.getMessage(config.name, { seq: sequence }).catch(() => null);
-            if (message) contents.push(`${message.subject} ${String(message.header)} ${Buffer.from(message.data).toString('latin1')}`);
+            const message = await manager.streams
+              .getMessage(config.name, { seq: sequence })
+              .catch(() => null);
+            if (message)
+              contents.push(
+                `${message.subject} ${String(message.header)} ${Buffer.from(message.data).toString('latin1')}`,
+              );
           }
         }
-        return contents.some((content) => content.includes('grant.redeemed') && content.includes(grant.jobId)) && contents;
+        return (
+          contents.some((content) => content.includes('grant.redeemed') && content.includes(grant.jobId)) &&
+          contents
+        );
       },
       { what: 'the redemption to be published' },
     );

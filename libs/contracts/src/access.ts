@@ -46,11 +46,20 @@ export const can = (principal: Principal, action: Action, organizationId: string
 };
 
 /** Throws `forbidden` unless `can`. `what` names the object in the sentence: "the job template Deploy". */
-export const authorize = (principal: Principal, action: Action, organizationId: string | null, what: string): void => {
+export const authorize = (
+  principal: Principal,
+  action: Action,
+  organizationId: string | null,
+  what: string,
+): void => {
   if (can(principal, action, organizationId)) return;
-  throw new PlatformError('forbidden', `${principal.username} may not ${action} ${what}: ask an administrator of its organization for the role.`, {
-    details: { action, what },
-  });
+  throw new PlatformError(
+    'forbidden',
+    `${principal.username} may not ${action} ${what}: ask an administrator of its organization for the role.`,
+    {
+      details: { action, what },
+    },
+  );
 };
 
 /** The organizations whose objects this principal may read; `all` for superusers and auditors. */

@@ -19,12 +19,24 @@ export const eventsByService = {
 } as const satisfies Partial<Record<ServiceName, Record<string, EventSpec>>>;
 
 /** Every event type. */
-export const catalogue = { ...identityEvents, ...templateEvents, ...eeEvents, ...credentialEvents, ...jobEvents, ...recordEvents };
+export const catalogue = {
+  ...identityEvents,
+  ...templateEvents,
+  ...eeEvents,
+  ...credentialEvents,
+  ...jobEvents,
+  ...recordEvents,
+};
 
 /** Any event. */
 export type AnyEvent = EventOf<(typeof catalogue)[keyof typeof catalogue]>;
 
 /** Every command and query. */
 export const commands: readonly CommandSpec[] = [
-  ...identityCommands, ...templateCommands, ...eeCommands, ...credentialCommands, ...jobCommands, ...recordCommands,
+  ...identityCommands,
+  ...templateCommands,
+  ...eeCommands,
+  ...credentialCommands,
+  ...jobCommands,
+  ...recordCommands,
 ];

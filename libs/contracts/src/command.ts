@@ -5,7 +5,15 @@
 import { z } from 'zod';
 
 /** The services that have a NATS user of their own. */
-export const serviceNames = ['gateway', 'identity', 'templates', 'registry', 'vault', 'launcher', 'ingest'] as const;
+export const serviceNames = [
+  'gateway',
+  'identity',
+  'templates',
+  'registry',
+  'vault',
+  'launcher',
+  'ingest',
+] as const;
 /** A service. */
 export type ServiceName = (typeof serviceNames)[number];
 
@@ -26,7 +34,13 @@ export interface CommandSpec<I extends z.ZodType = z.ZodType, O extends z.ZodTyp
 /** Declares a command. */
 export const command = <I extends z.ZodType, O extends z.ZodType>(
   name: `${ServiceName}.${string}.${string}`,
-  spec: { callers: readonly ServiceName[]; input: I; output: O; principal?: boolean; timeoutMilliseconds?: number },
+  spec: {
+    callers: readonly ServiceName[];
+    input: I;
+    output: O;
+    principal?: boolean;
+    timeoutMilliseconds?: number;
+  },
 ): CommandSpec<I, O> => ({
   name,
   service: name.split('.')[0] as ServiceName,
@@ -81,5 +95,5 @@ export const Name = z
   .trim()
   .min(1, 'a name is needed')
   .max(512, 'a name has at most 512 characters')
-  // eslint-disable-next-line no-control-regex
+   
   .regex(/^[^\u0000-\u001f\u007f]*$/, 'a name has no control characters');

@@ -54,17 +54,32 @@ export const GrantCreated = event(
   z.object({ jobId: Id, epoch: z.number().int(), credentials: z.array(PinnedCredential) }),
 );
 /** Committed before the credentials leave; `thumbprint`: RFC 7638, of the key they are sealed to. */
-export const GrantRedeemed = event('grant.redeemed', 1, z.object({ jobId: Id, epoch: z.number().int(), thumbprint: z.string() }));
+export const GrantRedeemed = event(
+  'grant.redeemed',
+  1,
+  z.object({ jobId: Id, epoch: z.number().int(), thumbprint: z.string() }),
+);
 /** Somebody tried to redeem a grant that was used, closed, or not theirs: people must see it. */
 export const GrantRedemptionRefused = event(
   'grant.redemption_refused',
   1,
-  z.object({ jobId: Id, epoch: z.number().int(), reason: z.enum(['already_redeemed', 'closed', 'bad_proof']), thumbprint: z.string() }),
+  z.object({
+    jobId: Id,
+    epoch: z.number().int(),
+    reason: z.enum(['already_redeemed', 'closed', 'bad_proof']),
+    thumbprint: z.string(),
+  }),
 );
 /** Nothing can be redeemed any more. */
 export const GrantClosed = event('grant.closed', 1, z.object({ jobId: Id, epoch: z.number().int() }));
 /** The vault's events. */
-export const credentialEvents = { CredentialCreated, GrantCreated, GrantRedeemed, GrantRedemptionRefused, GrantClosed };
+export const credentialEvents = {
+  CredentialCreated,
+  GrantCreated,
+  GrantRedeemed,
+  GrantRedemptionRefused,
+  GrantClosed,
+};
 
 /** A credential, as queries give it: secret inputs read `$encrypted$`. */
 export const Credential = z.object({
@@ -110,18 +125,30 @@ export const PinCredentials = command('vault.credential.pin', {
   callers: ['launcher'],
   principal: true,
   input: z.object({ credentialIds: z.array(Id), prompted: z.array(Id) }),
-  output: z.object({ credentials: z.array(PinnedCredential.extend({ name: z.string(), credentialType: z.string() })) }),
+  output: z.object({
+    credentials: z.array(PinnedCredential.extend({ name: z.string(), credentialType: z.string() })),
+  }),
 });
 /** Lets the pod of this attempt redeem these credentials once. Idempotent. `proofKey`: base64url, docs/PROTOCOL.md 1.1. */
 export const CreateGrant = command('vault.grant.create', {
   callers: ['launcher'],
-  input: z.object({ jobId: Id, epoch: z.number().int().min(1), credentials: z.array(PinnedCredential), proofKey: z.string() }),
+  input: z.object({
+    jobId: Id,
+    epoch: z.number().int().min(1),
+    credentials: z.array(PinnedCredential),
+    proofKey: z.string(),
+  }),
   output: z.object({}),
 });
 /** In the pod's name, by ingest. The JWE is for `publicKey` alone; null if the grant holds no credential. Errors: forbidden with reason already_redeemed | closed | bad_proof. */
 export const RedeemGrant = command('vault.grant.redeem', {
   callers: ['ingest'],
-  input: z.object({ jobId: Id, epoch: z.number().int(), publicKey: z.record(z.string(), z.unknown()), proof: z.string() }),
+  input: z.object({
+    jobId: Id,
+    epoch: z.number().int(),
+    publicKey: z.record(z.string(), z.unknown()),
+    proof: z.string(),
+  }),
   output: z.object({ jwe: z.string().nullable() }),
 });
 /** The job is over: nothing more can be redeemed. Idempotent. */
@@ -131,4 +158,12 @@ export const CloseGrant = command('vault.grant.close', {
   output: z.object({}),
 });
 /** The vault's commands and queries. */
-export const credentialCommands = [ListCredentialTypes, CreateCredential, ListCredentials, PinCredentials, CreateGrant, RedeemGrant, CloseGrant] as const;
+export const credentialCommands = [
+  ListCredentialTypes,
+  CreateCredential,
+  ListCredentials,
+  PinCredentials,
+  CreateGrant,
+  RedeemGrant,
+  CloseGrant,
+] as const;

@@ -23,7 +23,11 @@ export const ExecutionEnvironmentRegistered = event(
   Settings.extend({ executionEnvironmentId: Id, managed: z.boolean() }),
 );
 /** From here on this one is the default of jobs that name none. */
-export const ExecutionEnvironmentMadeDefault = event('execution_environment.made_default', 1, z.object({ executionEnvironmentId: Id }));
+export const ExecutionEnvironmentMadeDefault = event(
+  'execution_environment.made_default',
+  1,
+  z.object({ executionEnvironmentId: Id }),
+);
 /** The registry said what the image's tag means now. */
 export const ExecutionEnvironmentDigestResolved = event(
   'execution_environment.digest_resolved',
@@ -38,7 +42,10 @@ export const ExecutionEnvironmentImageChanged = event(
 );
 /** The registry's events. */
 export const eeEvents = {
-  ExecutionEnvironmentRegistered, ExecutionEnvironmentMadeDefault, ExecutionEnvironmentDigestResolved, ExecutionEnvironmentImageChanged,
+  ExecutionEnvironmentRegistered,
+  ExecutionEnvironmentMadeDefault,
+  ExecutionEnvironmentDigestResolved,
+  ExecutionEnvironmentImageChanged,
 };
 
 /** An execution environment, as queries give it. `digest`: what the image meant when last resolved, null if never. */
@@ -98,5 +105,9 @@ export const NoteDigest = command('registry.execution_environment.note_digest', 
 });
 /** The registry's commands and queries. */
 export const eeCommands = [
-  RegisterExecutionEnvironment, ListExecutionEnvironments, MakeDefaultExecutionEnvironment, ResolveExecutionEnvironment, NoteDigest,
+  RegisterExecutionEnvironment,
+  ListExecutionEnvironments,
+  MakeDefaultExecutionEnvironment,
+  ResolveExecutionEnvironment,
+  NoteDigest,
 ] as const;

@@ -6,7 +6,11 @@ import { z } from 'zod';
 import { PlatformError } from './errors.js';
 
 /** An event type: name in the past tense (`job.finished`), integer version, schema of its data, upcasts from every older version. */
-export interface EventSpec<T extends string = string, V extends number = number, D extends z.ZodObject = z.ZodObject> {
+export interface EventSpec<
+  T extends string = string,
+  V extends number = number,
+  D extends z.ZodObject = z.ZodObject,
+> {
   type: T;
   version: V;
   data: D;
@@ -26,7 +30,8 @@ export const event = <const T extends string, const V extends number, D extends 
 };
 
 /** The event value that a spec describes: a discriminated union member when used over a union of specs. */
-export type EventOf<S extends EventSpec> = S extends EventSpec<infer T, infer V, infer D> ? { type: T; version: V; data: z.output<D> } : never;
+export type EventOf<S extends EventSpec> =
+  S extends EventSpec<infer T, infer V, infer D> ? { type: T; version: V; data: z.output<D> } : never;
 
 /** Who did it. `system` is Gantry itself (a schedule, a reaction); `pod` is a job's agent. */
 export const Actor = z.object({
@@ -94,10 +99,16 @@ export type EventEnvelope = z.output<typeof EventEnvelope>;
  * Builds an event to append; refuses data that does not fit the schema, unknown keys included.
  * Throws `invalid` (a bug of the caller: commands are checked before).
  */
-export const makeEvent = <S extends EventSpec>(spec: S, id: string, data: z.input<S['data']>): NewEvent & EventOf<S> => {
+export const makeEvent = <S extends EventSpec>(
+  spec: S,
+  id: string,
+  data: z.input<S['data']>,
+): NewEvent & EventOf<S> => {
   const parsed = spec.data.strict().safeParse(data);
   if (!parsed.success) {
-    throw new PlatformError('invalid', `${spec.type}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+    throw new PlatformError('invalid', `${spec.type}: ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+    });
   }
   return { id, type: spec.type, version: spec.version, data: parsed.data } as NewEvent & EventOf<S>;
 };
@@ -114,9 +125,13 @@ export const parseEvent = <S extends EventSpec>(
   const spec = specsByType(catalogue).get(raw.type) as S | undefined;
   if (!spec) return null;
   if (raw.version > spec.version) {
-    throw new PlatformError('unavailable', `${raw.type} v${raw.version} is newer than this build knows (v${spec.version}): upgrade this service.`, {
-      details: { reason: 'unknown_event', type: raw.type, version: raw.version },
-    });
+    throw new PlatformError(
+      'unavailable',
+      `${raw.type} v${raw.version} is newer than this build knows (v${spec.version}): upgrade this service.`,
+      {
+        details: { reason: 'unknown_event', type: raw.type, version: raw.version },
+      },
+    );
   }
   let data: unknown = raw.data;
   for (let n = raw.version; n < spec.version; n++) data = spec.upcast[n]!(data as never);

@@ -50,7 +50,11 @@ export class PlatformError extends Error {
   readonly code: ErrorCode;
   readonly details: Record<string, unknown>;
 
-  constructor(code: ErrorCode, message: string, options: { details?: Record<string, unknown>; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options.details ?? {};
@@ -59,13 +63,18 @@ export class PlatformError extends Error {
 
 /** True for a PlatformError of this or another copy of the package. */
 export const isPlatformError = (error: unknown): error is PlatformError =>
-  error instanceof Error && error.name === 'PlatformError' && 'code' in error && (error.code as string) in errorTreatments;
+  error instanceof Error &&
+  error.name === 'PlatformError' &&
+  'code' in error &&
+  (error.code as string) in errorTreatments;
 
 /** Any thrown value as a PlatformError; what is not one already becomes `defect` with the original as cause. */
 export const asPlatformError = (error: unknown): PlatformError =>
   isPlatformError(error)
     ? error
-    : new PlatformError('defect', 'Something went wrong inside Gantry; its log has the details.', { cause: error });
+    : new PlatformError('defect', 'Something went wrong inside Gantry; its log has the details.', {
+        cause: error,
+      });
 
 /** The wire form of any thrown value. A defect tells nothing of its cause. */
 export const toWire = (error: unknown): ErrorOnWire => {
@@ -75,4 +84,6 @@ export const toWire = (error: unknown): ErrorOnWire => {
 
 /** The error that a wire form stands for; an unknown code becomes `defect`. */
 export const fromWire = (wire: ErrorOnWire): PlatformError =>
-  new PlatformError(wire.code in errorTreatments ? wire.code : 'defect', wire.message, { details: wire.details });
+  new PlatformError(wire.code in errorTreatments ? wire.code : 'defect', wire.message, {
+    details: wire.details,
+  });

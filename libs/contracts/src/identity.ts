@@ -5,28 +5,59 @@ import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest, servic
 import { event } from './envelope.js';
 
 /** An organization exists from here on. */
-export const OrganizationCreated = event('organization.created', 1, z.object({ organizationId: Id, name: Name, description: z.string() }));
+export const OrganizationCreated = event(
+  'organization.created',
+  1,
+  z.object({ organizationId: Id, name: Name, description: z.string() }),
+);
 /** A user exists from here on. */
 export const UserCreated = event(
   'user.created',
   1,
-  z.object({ userId: Id, username: z.string(), email: z.string().nullable(), superuser: z.boolean(), auditor: z.boolean() }),
+  z.object({
+    userId: Id,
+    username: z.string(),
+    email: z.string().nullable(),
+    superuser: z.boolean(),
+    auditor: z.boolean(),
+  }),
 );
 /** A user has this role in this organization. */
-export const UserRoleGranted = event('user.role_granted', 1, z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }));
+export const UserRoleGranted = event(
+  'user.role_granted',
+  1,
+  z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }),
+);
 /** A user no longer has this role in this organization. */
-export const UserRoleRevoked = event('user.role_revoked', 1, z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }));
+export const UserRoleRevoked = event(
+  'user.role_revoked',
+  1,
+  z.object({ userId: Id, organizationId: Id, role: z.enum(organizationRoles) }),
+);
 /** `sha256` is of the token, 256 random bits: it cannot be turned back. */
 export const TokenIssued = event(
   'token.issued',
   1,
-  z.object({ tokenId: Id, userId: Id, description: z.string(), sha256: z.string(), expiresAt: z.iso.datetime().nullable() }),
+  z.object({
+    tokenId: Id,
+    userId: Id,
+    description: z.string(),
+    sha256: z.string(),
+    expiresAt: z.iso.datetime().nullable(),
+  }),
 );
 /** The token is dead. */
 export const TokenRevoked = event('token.revoked', 1, z.object({ tokenId: Id }));
 
 /** Every event in identity's log. */
-export const identityEvents = { OrganizationCreated, UserCreated, UserRoleGranted, UserRoleRevoked, TokenIssued, TokenRevoked };
+export const identityEvents = {
+  OrganizationCreated,
+  UserCreated,
+  UserRoleGranted,
+  UserRoleRevoked,
+  TokenIssued,
+  TokenRevoked,
+};
 
 /** An organization, as queries give it. */
 export const Organization = z.object({ id: Id, name: Name, description: z.string(), createdAt: z.string() });
@@ -50,7 +81,12 @@ export const VerifyToken = command('identity.token.verify', {
   callers: ['gateway'],
   principal: false,
   input: z.object({ token: z.string().max(500) }),
-  output: z.object({ principal: Principal, assertion: z.string(), assertionExpiresAt: z.string(), tokenExpiresAt: z.string().nullable() }),
+  output: z.object({
+    principal: Principal,
+    assertion: z.string(),
+    assertionExpiresAt: z.string(),
+    tokenExpiresAt: z.string().nullable(),
+  }),
 });
 /** Public keys of assertions, as a JWK set. */
 export const GetKeys = command('identity.keys.get', {
@@ -62,7 +98,11 @@ export const GetKeys = command('identity.keys.get', {
 /** Superusers. Errors: forbidden, conflict (the name is taken). */
 export const CreateOrganization = command('identity.organization.create', {
   callers: ['gateway'],
-  input: z.object({ name: Name, description: z.string().max(10_000).default(''), idempotencyKey: IdempotencyKey.nullish() }),
+  input: z.object({
+    name: Name,
+    description: z.string().max(10_000).default(''),
+    idempotencyKey: IdempotencyKey.nullish(),
+  }),
   output: Created,
 });
 /** Those that the asking person belongs to. Templates asks whether one is there before it makes things in it. */
@@ -104,13 +144,30 @@ export const RevokeRole = command('identity.user.revoke_role', {
 /** A new token, for oneself or (superusers) for another. The token is told once. */
 export const IssueToken = command('identity.token.issue', {
   callers: ['gateway'],
-  input: z.object({ userId: Id.nullish(), description: z.string().max(500).default(''), expiresInSeconds: z.number().int().positive().nullish() }),
+  input: z.object({
+    userId: Id.nullish(),
+    description: z.string().max(500).default(''),
+    expiresInSeconds: z.number().int().positive().nullish(),
+  }),
   output: z.object({ id: Id, token: z.string() }),
 });
 /** One's own token, or (superusers) anybody's. Errors: not_found, forbidden. */
-export const RevokeToken = command('identity.token.revoke', { callers: ['gateway'], input: z.object({ id: Id }), output: z.object({}) });
+export const RevokeToken = command('identity.token.revoke', {
+  callers: ['gateway'],
+  input: z.object({ id: Id }),
+  output: z.object({}),
+});
 
 /** What identity answers. */
 export const identityCommands = [
-  VerifyToken, GetKeys, CreateOrganization, ListOrganizations, CreateUser, ListUsers, GrantRole, RevokeRole, IssueToken, RevokeToken,
+  VerifyToken,
+  GetKeys,
+  CreateOrganization,
+  ListOrganizations,
+  CreateUser,
+  ListUsers,
+  GrantRole,
+  RevokeRole,
+  IssueToken,
+  RevokeToken,
 ] as const;

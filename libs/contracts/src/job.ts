@@ -5,7 +5,15 @@ import { event } from './envelope.js';
 import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
 
 /** In Ansible's usual words. `error`: something other than the playbook ended the job; the reason says what. */
-export const jobStatuses = ['pending', 'waiting', 'running', 'successful', 'failed', 'error', 'canceled'] as const;
+export const jobStatuses = [
+  'pending',
+  'waiting',
+  'running',
+  'successful',
+  'failed',
+  'error',
+  'canceled',
+] as const;
 /** Where a job is in its life. */
 export type JobStatus = (typeof jobStatuses)[number];
 /** The statuses a job ends with. */
@@ -13,7 +21,8 @@ export const finalStatuses = ['successful', 'failed', 'error', 'canceled'] as co
 /** How a job ended. */
 export type FinalStatus = (typeof finalStatuses)[number];
 /** Is the job over? */
-export const isFinal = (status: JobStatus): status is FinalStatus => (finalStatuses as readonly string[]).includes(status);
+export const isFinal = (status: JobStatus): status is FinalStatus =>
+  (finalStatuses as readonly string[]).includes(status);
 
 /** What started a job. */
 export const launchTypes = ['manual', 'relaunch', 'schedule', 'webhook', 'event', 'workflow'] as const;
@@ -57,21 +66,39 @@ export const JobPinned = event(
     image: PinnedImage,
     project: z.object({ projectId: Id, branch: z.string(), commit: z.string(), archive: StoredObject }),
     inventory: z.object({ inventoryId: Id, object: StoredObject, totalHosts: z.number().int() }),
-    credentials: z.array(z.object({ id: Id, version: z.number().int(), name: z.string(), credentialType: z.string() })),
+    credentials: z.array(
+      z.object({ id: Id, version: z.number().int(), name: z.string(), credentialType: z.string() }),
+    ),
   }),
 );
 /** Waiting, and for what. Appended again when what it waits for changes. */
 export const JobQueued = event('job.queued', 1, jobId.extend({ reason: Reason }));
 /** Its turn: attempt `epoch` begins. */
-export const JobDispatched = event('job.dispatched', 1, jobId.extend({ epoch: z.number().int(), instanceGroup: z.string() }));
+export const JobDispatched = event(
+  'job.dispatched',
+  1,
+  jobId.extend({ epoch: z.number().int(), instanceGroup: z.string() }),
+);
 /** The image was not there, or has to be asked for again. */
 export const JobImagePullStarted = event('job.image_pull_started', 1, jobId.extend({ image: z.string() }));
 /** The image has been fetched. */
-export const JobImagePulled = event('job.image_pulled', 1, jobId.extend({ image: z.string(), digest: z.string(), durationMilliseconds: z.number() }));
+export const JobImagePulled = event(
+  'job.image_pulled',
+  1,
+  jobId.extend({ image: z.string(), digest: z.string(), durationMilliseconds: z.number() }),
+);
 /** The image was there. */
-export const JobImageCached = event('job.image_cached', 1, jobId.extend({ image: z.string(), digest: z.string() }));
+export const JobImageCached = event(
+  'job.image_cached',
+  1,
+  jobId.extend({ image: z.string(), digest: z.string() }),
+);
 /** The pod of this attempt exists. */
-export const JobPodCreated = event('job.pod_created', 1, jobId.extend({ epoch: z.number().int(), pod: z.string(), driver: z.string() }));
+export const JobPodCreated = event(
+  'job.pod_created',
+  1,
+  jobId.extend({ epoch: z.number().int(), pod: z.string(), driver: z.string() }),
+);
 /** The agent inside has spoken. */
 export const JobPodStarted = event(
   'job.pod_started',
@@ -88,13 +115,29 @@ export const JobPodStarted = event(
   }),
 );
 /** The pod has its credentials, sealed to the key with this thumbprint. */
-export const JobCredentialsRedeemed = event('job.credentials_redeemed', 1, jobId.extend({ epoch: z.number().int(), thumbprint: z.string() }));
+export const JobCredentialsRedeemed = event(
+  'job.credentials_redeemed',
+  1,
+  jobId.extend({ epoch: z.number().int(), thumbprint: z.string() }),
+);
 /** Somebody tried to redeem this job's credentials who may not. */
-export const JobCredentialAlarm = event('job.credential_alarm', 1, jobId.extend({ epoch: z.number().int(), reason: z.string() }));
+export const JobCredentialAlarm = event(
+  'job.credential_alarm',
+  1,
+  jobId.extend({ epoch: z.number().int(), reason: z.string() }),
+);
 /** The engine's or cluster's own words about a problem that may still pass. */
-export const JobPodProblem = event('job.pod_problem', 1, jobId.extend({ epoch: z.number().int(), reason: Reason }));
+export const JobPodProblem = event(
+  'job.pod_problem',
+  1,
+  jobId.extend({ epoch: z.number().int(), reason: Reason }),
+);
 /** Somebody wants it to end. */
-export const JobCancelRequested = event('job.cancel_requested', 1, jobId.extend({ by: Launcher, force: z.boolean() }));
+export const JobCancelRequested = event(
+  'job.cancel_requested',
+  1,
+  jobId.extend({ by: Launcher, force: z.boolean() }),
+);
 const Sealed = z.object({
   epoch: z.number().int(),
   /** Number of events. */
@@ -114,7 +157,13 @@ export const JobRecordSealed = event('job.record_sealed', 1, jobId.extend(Sealed
 export const JobPodDestroyed = event(
   'job.pod_destroyed',
   1,
-  jobId.extend({ epoch: z.number().int(), pod: z.string(), exitCode: z.number().int().nullable(), oomKilled: z.boolean(), detail: z.string() }),
+  jobId.extend({
+    epoch: z.number().int(),
+    pod: z.string(),
+    exitCode: z.number().int().nullable(),
+    oomKilled: z.boolean(),
+    detail: z.string(),
+  }),
 );
 /** It is over. Whatever follows from a job follows from this event alone. */
 export const JobFinished = event(
@@ -131,8 +180,22 @@ export const JobFinished = event(
 
 /** Every event in the launcher's log. */
 export const jobEvents = {
-  JobRequested, JobPinned, JobQueued, JobDispatched, JobImagePullStarted, JobImagePulled, JobImageCached, JobPodCreated, JobPodStarted,
-  JobCredentialsRedeemed, JobCredentialAlarm, JobPodProblem, JobCancelRequested, JobRecordSealed, JobPodDestroyed, JobFinished,
+  JobRequested,
+  JobPinned,
+  JobQueued,
+  JobDispatched,
+  JobImagePullStarted,
+  JobImagePulled,
+  JobImageCached,
+  JobPodCreated,
+  JobPodStarted,
+  JobCredentialsRedeemed,
+  JobCredentialAlarm,
+  JobPodProblem,
+  JobCancelRequested,
+  JobRecordSealed,
+  JobPodDestroyed,
+  JobFinished,
 };
 
 /** A job, as queries give it. */
@@ -163,7 +226,14 @@ export const Job = z.object({
     })
     .nullable(),
   agent: JobPodStarted.data.shape.agent.nullable(),
-  record: z.object({ lastCounter: z.number().int(), lastLine: z.number().int(), sha256: z.string(), exitCode: z.number().int().nullable() }).nullable(),
+  record: z
+    .object({
+      lastCounter: z.number().int(),
+      lastLine: z.number().int(),
+      sha256: z.string(),
+      exitCode: z.number().int().nullable(),
+    })
+    .nullable(),
   artifacts: z.record(z.string(), z.unknown()),
 });
 /** A job, as queries give it. */
@@ -199,11 +269,19 @@ export const CancelJob = command('launcher.job.cancel', {
   output: z.object({ status: z.enum(jobStatuses) }),
 });
 /** Errors: not_found, forbidden. */
-export const GetJob = command('launcher.job.get', { callers: ['gateway'], input: z.object({ jobId: Id }), output: Job });
+export const GetJob = command('launcher.job.get', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id }),
+  output: Job,
+});
 /** Newest first. */
 export const ListJobs = command('launcher.job.list', {
   callers: ['gateway'],
-  input: PageRequest.extend({ ids: z.array(Id).max(200).nullish(), status: z.array(z.enum(jobStatuses)).nullish(), jobTemplateId: Id.nullish() }),
+  input: PageRequest.extend({
+    ids: z.array(Id).max(200).nullish(),
+    status: z.array(z.enum(jobStatuses)).nullish(),
+    jobTemplateId: Id.nullish(),
+  }),
   output: pageOf(Job),
 });
 /** The job's events after a version, oldest first. Errors: not_found, forbidden. */

@@ -9,15 +9,28 @@ const jobId = z.object({ jobId: Id });
 /** A pod of this attempt may write. */
 export const RecordOpened = event('record.opened', 1, jobId.extend({ epoch: z.number().int() }));
 /** The agent of this attempt has proved who it is. */
-export const RecordAgentStarted = event('record.agent_started', 1, jobId.extend({ epoch: z.number().int(), agent: JobPodStarted.data.shape.agent }));
+export const RecordAgentStarted = event(
+  'record.agent_started',
+  1,
+  jobId.extend({ epoch: z.number().int(), agent: JobPodStarted.data.shape.agent }),
+);
 /** Other bytes came for a counter that is committed: nothing was overwritten. */
 export const RecordIntegrityAlarm = event(
   'record.integrity_alarm',
   1,
-  jobId.extend({ epoch: z.number().int(), firstCounter: z.number().int(), committedHash: z.string(), receivedHash: z.string() }),
+  jobId.extend({
+    epoch: z.number().int(),
+    firstCounter: z.number().int(),
+    committedHash: z.string(),
+    receivedHash: z.string(),
+  }),
 );
 /** Complete (status said by the agent) or ended without a final message (status null). Nothing can be added after it. */
-export const RecordSealed = event('record.sealed', 1, jobId.extend(JobRecordSealed.data.omit({ jobId: true }).shape));
+export const RecordSealed = event(
+  'record.sealed',
+  1,
+  jobId.extend(JobRecordSealed.data.omit({ jobId: true }).shape),
+);
 /** Every event in ingest's log. */
 export const recordEvents = { RecordOpened, RecordAgentStarted, RecordIntegrityAlarm, RecordSealed };
 
@@ -37,11 +50,21 @@ export type Payload = z.output<typeof Payload>;
 /** Prepares for the pod of this attempt. Idempotent; a higher epoch shuts out the one before. `bearerSha256`: hex. */
 export const OpenRecord = command('ingest.record.open', {
   callers: ['launcher'],
-  input: z.object({ jobId: Id, epoch: z.number().int().min(1), organizationId: Id, bearerSha256: z.string(), payload: Payload }),
+  input: z.object({
+    jobId: Id,
+    epoch: z.number().int().min(1),
+    organizationId: Id,
+    bearerSha256: z.string(),
+    payload: Payload,
+  }),
   output: z.object({}),
 });
 /** The next answer to the pod says cancel. Idempotent. */
-export const CancelRecord = command('ingest.record.cancel', { callers: ['launcher'], input: jobId, output: z.object({}) });
+export const CancelRecord = command('ingest.record.cancel', {
+  callers: ['launcher'],
+  input: jobId,
+  output: z.object({}),
+});
 /**
  * The pod is gone: seals what there is unless sealed already, and ends the pod's token. Idempotent. Answers with the seal.
  */
@@ -83,7 +106,11 @@ export const JobEventFilter = z.object({
 export type JobEventFilter = z.output<typeof JobEventFilter>;
 
 /** How a record ended: on the last batch of the live output. */
-export const RecordFinal = z.object({ count: z.number().int(), sha256: z.string(), status: z.enum(finalStatuses).nullable() });
+export const RecordFinal = z.object({
+  count: z.number().int(),
+  sha256: z.string(),
+  status: z.enum(finalStatuses).nullable(),
+});
 
 /**
  * Events with a counter above `after`, in order, at most `limit` and about 400 KB. `lastCounter` is how far this page got (with a filter,
@@ -92,7 +119,12 @@ export const RecordFinal = z.object({ count: z.number().int(), sha256: z.string(
  */
 export const ListJobEvents = command('ingest.event.list', {
   callers: ['gateway'],
-  input: z.object({ jobId: Id, after: z.number().int().min(0).default(0), limit: z.number().int().min(1).max(1_000).default(200), filter: JobEventFilter.nullish() }),
+  input: z.object({
+    jobId: Id,
+    after: z.number().int().min(0).default(0),
+    limit: z.number().int().min(1).max(1_000).default(200),
+    filter: JobEventFilter.nullish(),
+  }),
   output: z.object({
     events: z.array(JobEvent),
     lastCounter: z.number().int(),
@@ -103,8 +135,17 @@ export const ListJobEvents = command('ingest.event.list', {
 /** Lines [startLine, endLine) of the output, ANSI as printed; at most 10,000 lines and about 400 KB at once: `endLine` says how far it got. */
 export const ReadStdout = command('ingest.stdout.read', {
   callers: ['gateway'],
-  input: z.object({ jobId: Id, startLine: z.number().int().min(0).default(0), endLine: z.number().int().nullish() }),
-  output: z.object({ text: z.string(), startLine: z.number().int(), endLine: z.number().int(), totalLines: z.number().int() }),
+  input: z.object({
+    jobId: Id,
+    startLine: z.number().int().min(0).default(0),
+    endLine: z.number().int().nullish(),
+  }),
+  output: z.object({
+    text: z.string(),
+    startLine: z.number().int(),
+    endLine: z.number().int(),
+    totalLines: z.number().int(),
+  }),
 });
 /** Results of one host in a job, by Ansible's own counters. */
 export const HostSummary = z.object({
@@ -122,11 +163,22 @@ export type HostSummary = z.output<typeof HostSummary>;
 /** Per host, counted as the job runs; by host name. */
 export const ListHostSummaries = command('ingest.host_summary.list', {
   callers: ['gateway'],
-  input: z.object({ jobId: Id, first: z.number().int().min(1).max(1_000).default(200), after: z.string().nullish() }),
+  input: z.object({
+    jobId: Id,
+    first: z.number().int().min(1).max(1_000).default(200),
+    after: z.string().nullish(),
+  }),
   output: z.object({ items: z.array(HostSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
 });
 /** What ingest answers. */
-export const recordCommands = [OpenRecord, CancelRecord, CloseRecord, ListJobEvents, ReadStdout, ListHostSummaries] as const;
+export const recordCommands = [
+  OpenRecord,
+  CancelRecord,
+  CloseRecord,
+  ListJobEvents,
+  ReadStdout,
+  ListHostSummaries,
+] as const;
 
 /** On `gantry.live.<jobId>`, core NATS, after each commit: only a hint, the events are read from ingest. */
 export const LiveHint = z.object({ jobId: Id, committedCounter: z.number().int(), sealed: z.boolean() });

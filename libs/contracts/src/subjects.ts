@@ -6,7 +6,8 @@ import { commands, eventsByService } from './catalogue.js';
 export const commandSubject = (command: Pick<CommandSpec, 'name'>): string => `gantry.cmd.${command.name}`;
 
 /** Where an event is published: `gantry.evt.<noun>.<event>.<id>`; the id is the stream's, without its noun. */
-export const eventSubject = (type: string, stream: string): string => `gantry.evt.${type}.${stream.slice(stream.indexOf('-') + 1)}`;
+export const eventSubject = (type: string, stream: string): string =>
+  `gantry.evt.${type}.${stream.slice(stream.indexOf('-') + 1)}`;
 
 /** All events of one type, of every id. */
 export const eventSubjects = (type: string): string => `gantry.evt.${type}.*`;
@@ -46,7 +47,10 @@ export const eventConsumers: Partial<Record<ServiceName, readonly string[]>> = {
 
 /** Which subjects a service's NATS user may publish and subscribe to. JetStream's own API subjects are added by the caller. */
 export const permissionsOf = (service: ServiceName): { publish: string[]; subscribe: string[] } => {
-  const nouns = service in eventsByService ? nounsOf(Object.values(eventsByService[service as keyof typeof eventsByService])) : [];
+  const nouns =
+    service in eventsByService
+      ? nounsOf(Object.values(eventsByService[service as keyof typeof eventsByService]))
+      : [];
   return {
     publish: [
       ...commands.filter((command) => command.callers.includes(service)).map(commandSubject),
@@ -54,8 +58,13 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
       ...(service === 'ingest' ? ['gantry.live.*'] : []),
       deadLetterSubject(service),
     ],
-    subscribe: [`gantry.cmd.${service}.>`, ...(service === 'gateway' ? ['gantry.live.*', 'gantry.evt.job.>'] : [])],
+    subscribe: [
+      `gantry.cmd.${service}.>`,
+      ...(service === 'gateway' ? ['gantry.live.*', 'gantry.evt.job.>'] : []),
+    ],
   };
 };
 
-const nounsOf = (specs: readonly { type: string }[]): string[] => [...new Set(specs.map((spec) => spec.type.split('.')[0]!))];
+const nounsOf = (specs: readonly { type: string }[]): string[] => [
+  ...new Set(specs.map((spec) => spec.type.split('.')[0]!)),
+];

@@ -4,7 +4,10 @@ import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest } from 
 import { event } from './envelope.js';
 
 /** Bytes that are stored once, by what they are. */
-export const StoredObject = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), sizeBytes: z.number().int() });
+export const StoredObject = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sizeBytes: z.number().int(),
+});
 /** Bytes in the object store. */
 export type StoredObject = z.output<typeof StoredObject>;
 
@@ -29,14 +32,32 @@ export const ProjectCreated = event('project.created', 1, ProjectSettings.extend
 export const ProjectSynced = event(
   'project.synced',
   1,
-  z.object({ projectId: Id, branch: z.string(), commit: z.string(), archive: StoredObject, playbooks: z.array(z.string()) }),
+  z.object({
+    projectId: Id,
+    branch: z.string(),
+    commit: z.string(),
+    archive: StoredObject,
+    playbooks: z.array(z.string()),
+  }),
 );
 /** Not fetched; git's own words. */
-export const ProjectSyncFailed = event('project.sync_failed', 1, z.object({ projectId: Id, branch: z.string(), message: z.string() }));
+export const ProjectSyncFailed = event(
+  'project.sync_failed',
+  1,
+  z.object({ projectId: Id, branch: z.string(), message: z.string() }),
+);
 
 /** A host or group name: what Ansible takes, without patterns' special characters. */
-const InventoryName = z.string().min(1).max(512).regex(/^[^\s,:!&*{}[\]'"]+$/, 'a host or group name has no spaces and none of , : ! & * { } [ ] \' "');
-const Host = z.object({ name: InventoryName, variables: Variables.default({}), enabled: z.boolean().default(true) });
+const InventoryName = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[^\s,:!&*{}[\]'"]+$/, 'a host or group name has no spaces and none of , : ! & * { } [ ] \' "');
+const Host = z.object({
+  name: InventoryName,
+  variables: Variables.default({}),
+  enabled: z.boolean().default(true),
+});
 const Group = z.object({
   name: InventoryName,
   variables: Variables.default({}),
@@ -52,12 +73,34 @@ const InventorySettings = z.object({
 /** An inventory exists from here on, empty. */
 export const InventoryCreated = event('inventory.created', 1, InventorySettings.extend({ inventoryId: Id }));
 /** Hosts were added. */
-export const InventoryHostsAdded = event('inventory.hosts_added', 1, z.object({ inventoryId: Id, hosts: z.array(Host) }));
+export const InventoryHostsAdded = event(
+  'inventory.hosts_added',
+  1,
+  z.object({ inventoryId: Id, hosts: z.array(Host) }),
+);
 /** Groups were added. */
-export const InventoryGroupsAdded = event('inventory.groups_added', 1, z.object({ inventoryId: Id, groups: z.array(Group) }));
+export const InventoryGroupsAdded = event(
+  'inventory.groups_added',
+  1,
+  z.object({ inventoryId: Id, groups: z.array(Group) }),
+);
 
 /** What a launch may change: AWX's ask_*_on_launch flags. */
-export const prompts = ['variables', 'limit', 'inventory', 'credentials', 'executionEnvironment', 'scmBranch', 'tags', 'skipTags', 'verbosity', 'forks', 'jobType', 'diffMode', 'timeout'] as const;
+export const prompts = [
+  'variables',
+  'limit',
+  'inventory',
+  'credentials',
+  'executionEnvironment',
+  'scmBranch',
+  'tags',
+  'skipTags',
+  'verbosity',
+  'forks',
+  'jobType',
+  'diffMode',
+  'timeout',
+] as const;
 /** Something that a launch may change. */
 export type Prompt = (typeof prompts)[number];
 
@@ -89,13 +132,28 @@ const JobTemplateSettings = z.object({
 /** Everything that a job template says. */
 export type JobTemplateSettings = z.output<typeof JobTemplateSettings>;
 /** A job template exists from here on, at version 1. */
-export const JobTemplateCreated = event('job_template.created', 1, JobTemplateSettings.extend({ jobTemplateId: Id }));
+export const JobTemplateCreated = event(
+  'job_template.created',
+  1,
+  JobTemplateSettings.extend({ jobTemplateId: Id }),
+);
 /** All settings anew; the stream's version is the template's version. */
-export const JobTemplateRevised = event('job_template.revised', 1, JobTemplateSettings.extend({ jobTemplateId: Id }));
+export const JobTemplateRevised = event(
+  'job_template.revised',
+  1,
+  JobTemplateSettings.extend({ jobTemplateId: Id }),
+);
 
 /** Every event in templates' log. */
 export const templateEvents = {
-  ProjectCreated, ProjectSynced, ProjectSyncFailed, InventoryCreated, InventoryHostsAdded, InventoryGroupsAdded, JobTemplateCreated, JobTemplateRevised,
+  ProjectCreated,
+  ProjectSynced,
+  ProjectSyncFailed,
+  InventoryCreated,
+  InventoryHostsAdded,
+  InventoryGroupsAdded,
+  JobTemplateCreated,
+  JobTemplateRevised,
 };
 
 /** A project, as queries give it. */
@@ -111,7 +169,12 @@ export const Project = ProjectSettings.extend({
 /** A project, as queries give it. */
 export type Project = z.output<typeof Project>;
 /** An inventory, as queries give it. */
-export const Inventory = InventorySettings.extend({ id: Id, totalHosts: z.number().int(), totalGroups: z.number().int(), createdAt: z.string() });
+export const Inventory = InventorySettings.extend({
+  id: Id,
+  totalHosts: z.number().int(),
+  totalGroups: z.number().int(),
+  createdAt: z.string(),
+});
 /** An inventory, as queries give it. */
 export type Inventory = z.output<typeof Inventory>;
 /** A host, as queries give it. */
@@ -119,7 +182,11 @@ export const InventoryHost = Host.extend({ inventoryId: Id });
 /** A host, as queries give it. */
 export type InventoryHost = z.output<typeof InventoryHost>;
 /** A job template, as queries give it. */
-export const JobTemplate = JobTemplateSettings.extend({ id: Id, version: z.number().int(), createdAt: z.string() });
+export const JobTemplate = JobTemplateSettings.extend({
+  id: Id,
+  version: z.number().int(),
+  createdAt: z.string(),
+});
 /** A job template, as queries give it. */
 export type JobTemplate = z.output<typeof JobTemplate>;
 
@@ -236,6 +303,16 @@ export const SnapshotInventory = command('templates.inventory.snapshot', {
 
 /** What templates answers. */
 export const templateCommands = [
-  CreateProject, SyncProject, ListProjects, CreateInventory, ListInventories, ListInventoryHosts,
-  CreateJobTemplate, ReviseJobTemplate, ListJobTemplates, SnapshotJobTemplate, PinProject, SnapshotInventory,
+  CreateProject,
+  SyncProject,
+  ListProjects,
+  CreateInventory,
+  ListInventories,
+  ListInventoryHosts,
+  CreateJobTemplate,
+  ReviseJobTemplate,
+  ListJobTemplates,
+  SnapshotJobTemplate,
+  PinProject,
+  SnapshotInventory,
 ] as const;

@@ -28,7 +28,10 @@ export const createEnds = (docker: Docker, label: string): { listen(name: string
   let stream: AbortController | null = null;
 
   const follow = async (signal: AbortSignal): Promise<void> => {
-    const options: Docker.GetEventsOptions = { filters: { type: ['container'], event: ['die'], label: [label] }, abortSignal: signal };
+    const options: Docker.GetEventsOptions = {
+      filters: { type: ['container'], event: ['die'], label: [label] },
+      abortSignal: signal,
+    };
     while (!signal.aborted) {
       try {
         const events = await docker.getEvents(options);

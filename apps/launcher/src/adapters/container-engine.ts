@@ -36,7 +36,9 @@ export const createContainerDriver = (host: string): PodDriver => {
       await container.start().catch((error: unknown) => {
         if (statusOf(error) !== 304) throw error;
       });
-      await new Promise<void>((resolve, reject) => line.write(`\ngantry-token:${token}\n`, (error) => (error ? reject(error) : resolve())));
+      await new Promise<void>((resolve, reject) =>
+        line.write(`\ngantry-token:${token}\n`, (error) => (error ? reject(error) : resolve())),
+      );
       line.end();
     } catch (error) {
       throw asEngineError(error, host, 'could not start the pod');
@@ -72,7 +74,10 @@ export const createContainerDriver = (host: string): PodDriver => {
       }
     },
     lastWords: async (name) => {
-      const log = await unlessMissing(docker.getContainer(name).logs({ stdout: true, stderr: true, tail: 5 }), host);
+      const log = await unlessMissing(
+        docker.getContainer(name).logs({ stdout: true, stderr: true, tail: 5 }),
+        host,
+      );
       return log ? withoutFrames(log).slice(-500).trim() : '';
     },
     stop: async (name, graceSeconds) => {
@@ -83,14 +88,17 @@ export const createContainerDriver = (host: string): PodDriver => {
       if ((await inspect(name))?.phase === 'running') await kill(name);
       await unlessMissing(docker.getContainer(name).remove({ force: true, v: true }), host, [409]);
       for (let left = 100; (await inspect(name)) !== null; left--) {
-        if (left === 0) throw new PlatformError('unavailable', `The container engine does not get rid of the pod ${name}.`);
+        if (left === 0)
+          throw new PlatformError('unavailable', `The container engine does not get rid of the pod ${name}.`);
         await pause(50);
       }
     },
     list: async (label, value) => {
-      const listed = await docker.listContainers({ all: true, filters: { label: [`${label}=${value}`] } }).catch((error: unknown) => {
-        throw asEngineError(error, host, 'could not list the pods');
-      });
+      const listed = await docker
+        .listContainers({ all: true, filters: { label: [`${label}=${value}`] } })
+        .catch((error: unknown) => {
+          throw asEngineError(error, host, 'could not list the pods');
+        });
       return listed.map((container) => ({
         name: container.Names[0]?.replace(/^\//, '') ?? container.Id,
         labels: container.Labels ?? {},
@@ -107,7 +115,11 @@ const connect = (host: string): Docker => {
   const socket = /^unix:\/\/(\/.+)$/.exec(host);
   if (socket) return new Docker({ socketPath: socket[1] });
   const url = new URL(host.replace(/^tcp:/, 'http:'));
-  return new Docker({ protocol: url.protocol === 'https:' ? 'https' : 'http', host: url.hostname, port: url.port || '2375' });
+  return new Docker({
+    protocol: url.protocol === 'https:' ? 'https' : 'http',
+    host: url.hostname,
+    port: url.port || '2375',
+  });
 };
 
 /** The description in the engine's words. */
@@ -131,9 +143,17 @@ export const containerOf = (pod: PodDescription): Docker.ContainerCreateOptions 
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges'],
     Tmpfs: Object.fromEntries(
-      pod.memoryVolumes.map(({ path, sizeBytes }) => [path, `rw,exec,nosuid,nodev,size=${sizeBytes},mode=1777`]),
+      pod.memoryVolumes.map(({ path, sizeBytes }) => [
+        path,
+        `rw,exec,nosuid,nodev,size=${sizeBytes},mode=1777`,
+      ]),
     ),
-    Mounts: pod.mounts.map(({ source, target, readOnly }) => ({ Type: 'bind', Source: source, Target: target, ReadOnly: readOnly })),
+    Mounts: pod.mounts.map(({ source, target, readOnly }) => ({
+      Type: 'bind',
+      Source: source,
+      Target: target,
+      ReadOnly: readOnly,
+    })),
     NetworkMode: pod.network,
     Memory: pod.limits.memoryBytes,
     // Swap would make the limit meaningless, and memory volumes reach the disk.
@@ -166,7 +186,7 @@ const phaseOf = (status: string): PodState['phase'] => {
 /** The engine frames each piece: 1 byte which stream, 3 zeros, 4 bytes length. */
 const withoutFrames = (log: Buffer): string => {
   const pieces: Buffer[] = [];
-  for (let at = 0; at + 8 <= log.length; ) {
+  for (let at = 0; at + 8 <= log.length;) {
     const end = at + 8 + log.readUInt32BE(at + 4);
     pieces.push(log.subarray(at + 8, end));
     at = end;

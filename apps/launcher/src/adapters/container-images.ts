@@ -16,17 +16,28 @@ const causes: readonly [RegExp, string, string][] = [
 
 /** Why a pull failed, as a sentence with the engine's words at its end. */
 export const pullFailure = (image: string, words: string): PlatformError => {
-  const [, reason, sentence] = causes.find(([pattern]) => pattern.test(words)) ?? [null, 'image_pull_failed', 'the engine could not fetch it'];
-  return new PlatformError('refused', `The image ${image} could not be pulled: ${sentence}. (${words.trim()})`, { details: { reason, image } });
+  const [, reason, sentence] = causes.find(([pattern]) => pattern.test(words)) ?? [
+    null,
+    'image_pull_failed',
+    'the engine could not fetch it',
+  ];
+  return new PlatformError(
+    'refused',
+    `The image ${image} could not be pulled: ${sentence}. (${words.trim()})`,
+    { details: { reason, image } },
+  );
 };
 
 /** `PodDriver.ensureImage` for a container engine. */
 export const createImages = (docker: Docker, host: string): PodDriver['ensureImage'] => {
   const look = async (reference: string): Promise<Docker.ImageInspectInfo | null> =>
-    docker.getImage(reference).inspect().catch((error: unknown) => {
-      if (statusOf(error) === 404 || /no such image|image not known/i.test(messageOf(error))) return null;
-      throw asEngineError(error, host, 'could not look for the image');
-    });
+    docker
+      .getImage(reference)
+      .inspect()
+      .catch((error: unknown) => {
+        if (statusOf(error) === 404 || /no such image|image not known/i.test(messageOf(error))) return null;
+        throw asEngineError(error, host, 'could not look for the image');
+      });
   return async (wanted, { onPull, signal }) => {
     const repository = repositoryOf(wanted.image);
     const reference = wanted.digest ? `${repository}@${wanted.digest}` : wanted.image;
@@ -50,14 +61,20 @@ export const createImages = (docker: Docker, host: string): PodDriver['ensureIma
 };
 
 const notPresent = ({ image }: WantedImage): PlatformError =>
-  new PlatformError('refused', `The image ${image} is not on the machine that runs pods, and its pull policy is never: put it there, or change the policy.`, {
-    details: { reason: 'image_not_present', image },
-  });
+  new PlatformError(
+    'refused',
+    `The image ${image} is not on the machine that runs pods, and its pull policy is never: put it there, or change the policy.`,
+    {
+      details: { reason: 'image_not_present', image },
+    },
+  );
 
-const idOf = (found: Docker.ImageInspectInfo): string => (found.Id.startsWith('sha256:') ? found.Id : `sha256:${found.Id}`);
+const idOf = (found: Docker.ImageInspectInfo): string =>
+  found.Id.startsWith('sha256:') ? found.Id : `sha256:${found.Id}`;
 
 const digestOf = (found: Docker.ImageInspectInfo, repository: string): string => {
-  const named = (found.RepoDigests ?? []).find((name) => name.startsWith(`${repository}@`)) ?? found.RepoDigests?.[0];
+  const named =
+    (found.RepoDigests ?? []).find((name) => name.startsWith(`${repository}@`)) ?? found.RepoDigests?.[0];
   return named?.split('@')[1] ?? idOf(found);
 };
 
@@ -69,14 +86,17 @@ const pull = async (docker: Docker, host: string, reference: string, signal: Abo
       docker.modem.followProgress(
         progress,
         (error: Error | null) => (error ? reject(error) : resolve()),
-        (line: { error?: string; errorDetail?: { message?: string } }) => (failure ??= line.errorDetail?.message ?? line.error),
+        (line: { error?: string; errorDetail?: { message?: string } }) =>
+          (failure ??= line.errorDetail?.message ?? line.error),
       );
     });
     if (failure !== undefined) throw pullFailure(reference, failure);
   } catch (error) {
-    if (signal.aborted) throw new PlatformError('cancelled', `Pulling ${reference} was given up.`, { cause: error });
+    if (signal.aborted)
+      throw new PlatformError('cancelled', `Pulling ${reference} was given up.`, { cause: error });
     if (error instanceof PlatformError) throw error;
-    if (statusOf(error) === undefined && !/errorDetail|pull/i.test(messageOf(error))) throw asEngineError(error, host, 'could not pull');
+    if (statusOf(error) === undefined && !/errorDetail|pull/i.test(messageOf(error)))
+      throw asEngineError(error, host, 'could not pull');
     throw pullFailure(reference, messageOf(error));
   }
 };

@@ -20,7 +20,12 @@ export const createJobLocks = (url: string, onLost: (error: Error) => void): Job
   let closed = false;
 
   const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url, application_name: 'gantry-launcher-locks', keepAlive: true, connectionTimeoutMillis: 10_000 });
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'gantry-launcher-locks',
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+    });
     const lose = (error: Error): void => {
       if (closed || connecting === undefined) return;
       connecting = undefined;
@@ -46,9 +51,11 @@ export const createJobLocks = (url: string, onLost: (error: Error) => void): Job
   };
   const askNow = async (text: string, jobId: string): Promise<boolean> => {
     const client = await session();
-    const { rows } = await client.query<{ done: boolean }>(`select ${text}(hashtextextended($1, 0)) as done`, [`gantry job ${jobId}`]).catch((error: unknown) => {
-      throw fromPostgres(error);
-    });
+    const { rows } = await client
+      .query<{ done: boolean }>(`select ${text}(hashtextextended($1, 0)) as done`, [`gantry job ${jobId}`])
+      .catch((error: unknown) => {
+        throw fromPostgres(error);
+      });
     return rows[0]?.done === true;
   };
 

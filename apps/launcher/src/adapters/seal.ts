@@ -23,10 +23,15 @@ export const createSeal = (secret: Uint8Array): Seal => {
     },
     open: (jobId, sealed) => {
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes })
+        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes), {
+          authTagLength: tagBytes,
+        })
           .setAAD(Buffer.from(jobId))
           .setAuthTag(sealed.subarray(nonceBytes, nonceBytes + tagBytes));
-        return Buffer.concat([decipher.update(sealed.subarray(nonceBytes + tagBytes)), decipher.final()]).toString('utf8');
+        return Buffer.concat([
+          decipher.update(sealed.subarray(nonceBytes + tagBytes)),
+          decipher.final(),
+        ]).toString('utf8');
       } catch {
         return null;
       }

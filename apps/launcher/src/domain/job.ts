@@ -104,9 +104,8 @@ export type JobCommand =
   /** Its record is sealed and its pod is gone. */
   | { kind: 'finish'; durationMilliseconds: number };
 
-const event = <S extends EventSpec>(spec: S, data: Data<S>): EventOf<S> => ({ type: spec.type, version: spec.version, data }) as EventOf<S>;
-
-
+const event = <S extends EventSpec>(spec: S, data: Data<S>): EventOf<S> =>
+  ({ type: spec.type, version: spec.version, data }) as EventOf<S>;
 
 const beforePod = (state: JobState): boolean => state.phase === 'requested' || state.phase === 'pinned';
 const sameReason = (a: Reason | null, b: Reason): boolean => a?.code === b.code && a.message === b.message;
@@ -136,7 +135,9 @@ const decideBeforePod = (state: JobState, jobId: string, command: JobCommand): J
     case 'pin':
       return state.phase === 'requested' ? [event(JobPinned, { jobId, ...command.data })] : [];
     case 'wait':
-      return sameReason(state.waitsFor, command.reason) ? [] : [event(JobQueued, { jobId, reason: command.reason })];
+      return sameReason(state.waitsFor, command.reason)
+        ? []
+        : [event(JobQueued, { jobId, reason: command.reason })];
     case 'dispatch':
       if (state.phase !== 'pinned') throw outOfOrder('A job is dispatched', 'before it is pinned');
       return [event(JobDispatched, { jobId, epoch: state.epoch + 1, instanceGroup: command.instanceGroup })];
@@ -150,43 +151,75 @@ const decideUnderWay = (state: JobState, jobId: string, command: JobCommand): Jo
   if ('epoch' in command && command.epoch !== state.epoch) return [];
   switch (command.kind) {
     case 'image pull started':
-      return state.imagePulling || state.imageDigest ? [] : [event(JobImagePullStarted, { jobId, image: command.image })];
+      return state.imagePulling || state.imageDigest
+        ? []
+        : [event(JobImagePullStarted, { jobId, image: command.image })];
     case 'image pulled':
       return state.imageDigest
         ? []
-        : [event(JobImagePulled, { jobId, image: command.image, digest: command.digest, durationMilliseconds: command.durationMilliseconds })];
+        : [
+            event(JobImagePulled, {
+              jobId,
+              image: command.image,
+              digest: command.digest,
+              durationMilliseconds: command.durationMilliseconds,
+            }),
+          ];
     case 'image cached':
-      return state.imageDigest ? [] : [event(JobImageCached, { jobId, image: command.image, digest: command.digest })];
+      return state.imageDigest
+        ? []
+        : [event(JobImageCached, { jobId, image: command.image, digest: command.digest })];
     case 'pod created':
-      return state.pod ? [] : [event(JobPodCreated, { jobId, epoch: command.epoch, pod: command.pod, driver: command.driver })];
+      return state.pod
+        ? []
+        : [event(JobPodCreated, { jobId, epoch: command.epoch, pod: command.pod, driver: command.driver })];
     case 'agent spoke':
-      return state.agentSpoke ? [] : [event(JobPodStarted, { jobId, epoch: command.epoch, agent: command.agent })];
+      return state.agentSpoke
+        ? []
+        : [event(JobPodStarted, { jobId, epoch: command.epoch, agent: command.agent })];
     case 'credentials redeemed':
       // Without credentials there is nothing to tell; the same key again is the same redemption.
       return state.pinned?.credentials.length === 0 || state.redeemedBy === command.thumbprint
         ? []
         : [event(JobCredentialsRedeemed, { jobId, epoch: command.epoch, thumbprint: command.thumbprint })];
     case 'pod problem':
-      return sameReason(state.problem, command.reason) ? [] : [event(JobPodProblem, { jobId, epoch: command.epoch, reason: command.reason })];
+      return sameReason(state.problem, command.reason)
+        ? []
+        : [event(JobPodProblem, { jobId, epoch: command.epoch, reason: command.reason })];
     case 'seal':
-      return state.seal || command.seal.epoch !== state.epoch ? [] : [event(JobRecordSealed, { jobId, ...command.seal })];
+      return state.seal || command.seal.epoch !== state.epoch
+        ? []
+        : [event(JobRecordSealed, { jobId, ...command.seal })];
     case 'pod destroyed':
-      return state.pod?.destroyed || command.data.epoch !== state.epoch ? [] : [event(JobPodDestroyed, { jobId, ...command.data })];
+      return state.pod?.destroyed || command.data.epoch !== state.epoch
+        ? []
+        : [event(JobPodDestroyed, { jobId, ...command.data })];
     default:
       return [];
   }
 };
 
-const cancel = (state: JobState, jobId: string, command: Extract<JobCommand, { kind: 'cancel' }>): JobEvent[] => {
+const cancel = (
+  state: JobState,
+  jobId: string,
+  command: Extract<JobCommand, { kind: 'cancel' }>,
+): JobEvent[] => {
   if (state.phase === 'finished') {
-    throw new PlatformError('refused', `The job is over (${state.status}): there is nothing left to cancel.`, {
-      details: { reason: 'finished', status: state.status },
-    });
+    throw new PlatformError(
+      'refused',
+      `The job is over (${state.status}): there is nothing left to cancel.`,
+      {
+        details: { reason: 'finished', status: state.status },
+      },
+    );
   }
   if (state.cancel && (state.cancel.force || !command.force)) return [];
   const requested = event(JobCancelRequested, { jobId, by: command.by, force: command.force });
   if (!beforePod(state)) return [requested];
-  return [requested, over(jobId, 'canceled', canceledBy(command.by.username, 'before it had started'), null, 0)];
+  return [
+    requested,
+    over(jobId, 'canceled', canceledBy(command.by.username, 'before it had started'), null, 0),
+  ];
 };
 
 const fail = (state: JobState, jobId: string, reason: Reason, durationMilliseconds: number): JobEvent[] => {
@@ -194,7 +227,13 @@ const fail = (state: JobState, jobId: string, reason: Reason, durationMillisecon
   if (state.seal) throw outOfOrder('A job fails', 'although its record says how it ended');
   return [
     state.cancel
-      ? over(jobId, 'canceled', canceledBy(state.cancel.username, 'before it had started'), null, durationMilliseconds)
+      ? over(
+          jobId,
+          'canceled',
+          canceledBy(state.cancel.username, 'before it had started'),
+          null,
+          durationMilliseconds,
+        )
       : over(jobId, 'error', reason, null, durationMilliseconds),
   ];
 };
@@ -206,19 +245,42 @@ const finish = (state: JobState, jobId: string, durationMilliseconds: number): J
   return [over(jobId, status, reason, state.seal, durationMilliseconds)];
 };
 
-const verdict = (state: JobState, seal: Data<typeof JobRecordSealed>): { status: FinalStatus; reason: Reason | null } => {
+const verdict = (
+  state: JobState,
+  seal: Data<typeof JobRecordSealed>,
+): { status: FinalStatus; reason: Reason | null } => {
   const stopped = seal.status === 'error' && seal.reason?.code === 'pod_stopped';
   if (seal.status === 'canceled' || stopped) {
-    if (state.cancel) return { status: 'canceled', reason: canceledBy(state.cancel.username, 'while it ran') };
+    if (state.cancel)
+      return { status: 'canceled', reason: canceledBy(state.cancel.username, 'while it ran') };
     // Nobody asked us: somebody stopped the pod behind our back.
-    return { status: 'error', reason: { code: 'pod_stopped', message: 'The pod was stopped from outside Gantry, so the playbook was ended.' } };
+    return {
+      status: 'error',
+      reason: {
+        code: 'pod_stopped',
+        message: 'The pod was stopped from outside Gantry, so the playbook was ended.',
+      },
+    };
   }
   if (seal.status) return { status: seal.status, reason: seal.reason };
-  if (state.cancel) return { status: 'canceled', reason: canceledBy(state.cancel.username, 'and its pod was ended before it could say a last word') };
-  return { status: 'error', reason: seal.reason ?? { code: 'no_final_message', message: 'The output ended without a final message of the pod.' } };
+  if (state.cancel)
+    return {
+      status: 'canceled',
+      reason: canceledBy(state.cancel.username, 'and its pod was ended before it could say a last word'),
+    };
+  return {
+    status: 'error',
+    reason: seal.reason ?? {
+      code: 'no_final_message',
+      message: 'The output ended without a final message of the pod.',
+    },
+  };
 };
 
-const canceledBy = (username: string, when: string): Reason => ({ code: 'canceled', message: `Canceled by ${username} ${when}.` });
+const canceledBy = (username: string, when: string): Reason => ({
+  code: 'canceled',
+  message: `Canceled by ${username} ${when}.`,
+});
 
 const over = (
   jobId: string,
@@ -226,9 +288,18 @@ const over = (
   reason: Reason | null,
   seal: { lastCounter: number; sha256: string } | null,
   durationMilliseconds: number,
-): JobEvent => event(JobFinished, { jobId, status, reason, lastCounter: seal?.lastCounter ?? 0, sha256: seal?.sha256 ?? null, durationMilliseconds });
+): JobEvent =>
+  event(JobFinished, {
+    jobId,
+    status,
+    reason,
+    lastCounter: seal?.lastCounter ?? 0,
+    sha256: seal?.sha256 ?? null,
+    durationMilliseconds,
+  });
 
-const outOfOrder = (what: string, when: string): PlatformError => new PlatformError('defect', `${what} ${when}: that must not happen.`);
+const outOfOrder = (what: string, when: string): PlatformError =>
+  new PlatformError('defect', `${what} ${when}: that must not happen.`);
 
 /** The job after an event. */
 export const evolveJob = (state: JobState, { type, data }: JobEvent): JobState => {
@@ -249,7 +320,13 @@ export const evolveJob = (state: JobState, { type, data }: JobEvent): JobState =
     case 'job.pod_created':
       return { ...state, pod: { name: data.pod, destroyed: false } };
     case 'job.pod_started':
-      return { ...state, phase: state.seal ? 'sealed' : 'running', status: 'running', agentSpoke: true, problem: null };
+      return {
+        ...state,
+        phase: state.seal ? 'sealed' : 'running',
+        status: 'running',
+        agentSpoke: true,
+        problem: null,
+      };
     case 'job.credentials_redeemed':
       return { ...state, redeemedBy: data.thumbprint };
     case 'job.credential_alarm':
@@ -266,4 +343,3 @@ export const evolveJob = (state: JobState, { type, data }: JobEvent): JobState =
       return { ...state, phase: 'finished', status: data.status, finished: data, waitsFor: null };
   }
 };
-

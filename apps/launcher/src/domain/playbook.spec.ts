@@ -15,7 +15,16 @@ describe('the arguments of ansible-playbook', () => {
     const full: LaunchSnapshot = {
       ...plain, limit: '-web*', forks: 10, verbosity: 3, jobTags: 'a,b', skipTags: 'c', jobType: 'check', diffMode: true, becomeEnabled: true,
     }; // prettier-ignore
-    expect(playbookArguments(full)).toEqual(['--limit=-web*', '--forks=10', '--tags=a,b', '--skip-tags=c', '-vvv', '--check', '--diff', '--become']);
+    expect(playbookArguments(full)).toEqual([
+      '--limit=-web*',
+      '--forks=10',
+      '--tags=a,b',
+      '--skip-tags=c',
+      '-vvv',
+      '--check',
+      '--diff',
+      '--become',
+    ]);
   });
 });
 
@@ -38,8 +47,9 @@ describe('the payload', () => {
       credentials: [],
     },
   );
-  it('leaves variables alone that ansible-runner reads as integers', () => expect(Object.keys(payload.environment)).toEqual(['PROJECT_REVISION']));
-  it('has AWX\'s variables under both names, behind those of the template', () => {
+  it('leaves variables alone that ansible-runner reads as integers', () =>
+    expect(Object.keys(payload.environment)).toEqual(['PROJECT_REVISION']));
+  it("has AWX's variables under both names, behind those of the template", () => {
     expect(payload.extraVars).toMatchObject({
       awx_job_id: 'job-1', tower_job_id: 'mine', awx_user_name: 'alice', tower_job_template_name: 'Deploy', awx_project_revision: 'c0ffee',
       tower_project_scm_branch: 'main', awx_inventory_name: 'i', awx_job_launch_type: 'manual', colour: 'blue',

@@ -22,7 +22,10 @@ export const playbookArguments = (snapshot: LaunchSnapshot): string[] => {
 };
 
 /** Variables that AWX gives every job, under both of its prefixes. Source: AWX 24.6.1, models/jobs.py and mixins.py, `awx_meta_vars`. */
-export const magicVariables = (requested: EventOf<typeof JobRequested>['data'], pinned: EventOf<typeof JobPinned>['data']): Record<string, unknown> => {
+export const magicVariables = (
+  requested: EventOf<typeof JobRequested>['data'],
+  pinned: EventOf<typeof JobPinned>['data'],
+): Record<string, unknown> => {
   const { snapshot, launchedBy } = requested;
   const values: Record<string, unknown> = {
     job_id: requested.jobId,
@@ -36,11 +39,18 @@ export const magicVariables = (requested: EventOf<typeof JobRequested>['data'], 
     project_revision: pinned.project.commit,
     project_scm_branch: pinned.project.branch,
   };
-  return Object.fromEntries(['awx', 'tower'].flatMap((prefix) => Object.entries(values).map(([name, value]) => [`${prefix}_${name}`, value])));
+  return Object.fromEntries(
+    ['awx', 'tower'].flatMap((prefix) =>
+      Object.entries(values).map(([name, value]) => [`${prefix}_${name}`, value]),
+    ),
+  );
 };
 
 /** All that the pod is to run. A variable of the template's or launch's own wins over a magic one, as in AWX. */
-export const payloadOf = (requested: EventOf<typeof JobRequested>['data'], pinned: EventOf<typeof JobPinned>['data']): Payload => ({
+export const payloadOf = (
+  requested: EventOf<typeof JobRequested>['data'],
+  pinned: EventOf<typeof JobPinned>['data'],
+): Payload => ({
   project: pinned.project.archive,
   inventory: pinned.inventory.object,
   playbook: requested.snapshot.playbook,

@@ -17,14 +17,23 @@ const pod = describePod(settings, { id: 'j', epoch: 2, image: 'sha256:1' });
 
 describe('a pod', () => {
   it('has a name that follows from the attempt', () => {
-    expect(pod).toMatchObject({ name: 'gantry-j-2', labels: { 'gantry.job': 'j', 'gantry.epoch': '2', 'gantry.installation': 'i' } });
+    expect(pod).toMatchObject({
+      name: 'gantry-j-2',
+      labels: { 'gantry.job': 'j', 'gantry.epoch': '2', 'gantry.installation': 'i' },
+    });
   });
   it('sees the folder of the socket, read-only', () => {
     expect(pod.mounts).toEqual([{ source: '/var/run/pods', target: '/run/gantry', readOnly: true }]);
-    expect(pod.environment).toEqual({ GANTRY_URL: 'unix:///run/gantry/ingest.sock', GANTRY_JOB_ID: 'j', GANTRY_EPOCH: '2' });
+    expect(pod.environment).toEqual({
+      GANTRY_URL: 'unix:///run/gantry/ingest.sock',
+      GANTRY_JOB_ID: 'j',
+      GANTRY_EPOCH: '2',
+    });
   });
   it('needs no mount when ingest has an address', () => {
-    expect(describePod({ ...settings, podsUrl: 'http://ingest:8081' }, { id: 'j', epoch: 1, image: 'i' })).toMatchObject({
+    expect(
+      describePod({ ...settings, podsUrl: 'http://ingest:8081' }, { id: 'j', epoch: 1, image: 'i' }),
+    ).toMatchObject({
       mounts: [],
       environment: { GANTRY_URL: 'http://ingest:8081' },
     });
@@ -32,7 +41,9 @@ describe('a pod', () => {
   it('carries the whole agent in one argument that the kernel takes', () => {
     const argument = pod.command[2]!;
     expect(Buffer.byteLength(argument)).toBeLessThan(128 * 1024);
-    expect(inflateSync(Buffer.from(/b64decode\("(.+)"\)/.exec(argument)![1]!, 'base64')).equals(agentSource)).toBe(true);
+    expect(
+      inflateSync(Buffer.from(/b64decode\("(.+)"\)/.exec(argument)![1]!, 'base64')).equals(agentSource),
+    ).toBe(true);
   });
   it('is confined when a container engine makes it', () => {
     expect(containerOf(pod)).toMatchObject({
@@ -61,7 +72,14 @@ describe('the pod token', () => {
 });
 
 describe('the end of a pod', () => {
-  const exited = { name: 'p', labels: {}, phase: 'exited' as const, exitCode: 0, outOfMemory: false, detail: '' };
+  const exited = {
+    name: 'p',
+    labels: {},
+    phase: 'exited' as const,
+    exitCode: 0,
+    outOfMemory: false,
+    detail: '',
+  };
   const limits = { memoryBytes: 2 ** 30 };
   it.each([
     [{ exitCode: 137, outOfMemory: true }, 'out_of_memory', 'OOMKilled, exit code 137'],
@@ -70,7 +88,10 @@ describe('the end of a pod', () => {
     [{ exitCode: 75 }, 'ingest_unreachable', 'could not reach ingest'],
     [{ exitCode: 1, detail: 'runc: no space' }, 'pod_ended', 'exit code 1. runc: no space'],
   ])('is told with its code: %o', (how, code, words) => {
-    expect(reasonOfEnd({ ...exited, ...how }, limits, '')).toMatchObject({ code, message: expect.stringContaining(words) });
+    expect(reasonOfEnd({ ...exited, ...how }, limits, '')).toMatchObject({
+      code,
+      message: expect.stringContaining(words),
+    });
   });
 });
 
@@ -83,11 +104,18 @@ describe('an image reference', () => {
   it.each([
     ['reading manifest nope in quay.io/x: manifest unknown: manifest unknown', 'image_not_found'],
     ['reading manifest x: unauthorized: authentication required', 'image_unauthorized'],
-    ['pinging container registry r: Get "https://r/v2/": dial tcp: lookup r: no such host', 'image_registry_unreachable'],
+    [
+      'pinging container registry r: Get "https://r/v2/": dial tcp: lookup r: no such host',
+      'image_registry_unreachable',
+    ],
     ['short-name "x:1" did not resolve to an alias', 'image_invalid'],
     ['no space left on device', 'image_pull_failed'],
   ])('that cannot be pulled is explained: %s', (words, reason) => {
-    expect(pullFailure('r/x:1', words)).toMatchObject({ code: 'refused', details: { reason }, message: expect.stringContaining(words) });
+    expect(pullFailure('r/x:1', words)).toMatchObject({
+      code: 'refused',
+      details: { reason },
+      message: expect.stringContaining(words),
+    });
   });
 });
 

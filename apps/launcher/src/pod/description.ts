@@ -45,7 +45,11 @@ export interface PodSettings {
 }
 
 /** Names of the labels by which pods are found again. */
-export const podLabels = { job: 'gantry.job', epoch: 'gantry.epoch', installation: 'gantry.installation' } as const;
+export const podLabels = {
+  job: 'gantry.job',
+  epoch: 'gantry.epoch',
+  installation: 'gantry.installation',
+} as const;
 
 /** Name of the pod of an attempt. */
 export const podName = (jobId: string, epoch: number): string => `gantry-${jobId}-${epoch}`;
@@ -54,14 +58,21 @@ const socketFolder = '/run/gantry';
 const mebibyte = 1024 * 1024;
 
 /** The description of the pod of one attempt. */
-export const describePod = (settings: PodSettings, job: { id: string; epoch: number; image: string }): PodDescription => {
+export const describePod = (
+  settings: PodSettings,
+  job: { id: string; epoch: number; image: string },
+): PodDescription => {
   const door = podDoor(settings.podsUrl);
   return {
     name: podName(job.id, job.epoch),
     image: job.image,
     command: agentCommand(settings.agentSource),
     environment: { GANTRY_URL: door.url, GANTRY_JOB_ID: job.id, GANTRY_EPOCH: String(job.epoch) },
-    labels: { [podLabels.job]: job.id, [podLabels.epoch]: String(job.epoch), [podLabels.installation]: settings.installationId },
+    labels: {
+      [podLabels.job]: job.id,
+      [podLabels.epoch]: String(job.epoch),
+      [podLabels.installation]: settings.installationId,
+    },
     user: { uid: 1000, gid: 0 },
     memoryVolumes: [
       { path: '/runner', sizeBytes: 1024 * mebibyte },
@@ -78,7 +89,10 @@ export const describePod = (settings: PodSettings, job: { id: string; epoch: num
 const podDoor = (podsUrl: string): { url: string; mounts: PodDescription['mounts'] } => {
   const socket = /^unix:\/\/(\/.+)\/([^/]+)$/.exec(podsUrl);
   if (!socket) return { url: podsUrl, mounts: [] };
-  return { url: `unix://${socketFolder}/${socket[2]}`, mounts: [{ source: socket[1]!, target: socketFolder, readOnly: true }] };
+  return {
+    url: `unix://${socketFolder}/${socket[2]}`,
+    mounts: [{ source: socket[1]!, target: socketFolder, readOnly: true }],
+  };
 };
 
 const commands = new WeakMap<Uint8Array, string[]>();
@@ -88,7 +102,11 @@ const agentCommand = (source: Uint8Array): string[] => {
   const known = commands.get(source);
   if (known) return known;
   const packed = deflateSync(source, { level: 9 }).toString('base64');
-  const command = ['python3', '-c', `import base64,zlib;exec(zlib.decompress(base64.b64decode("${packed}")))`];
+  const command = [
+    'python3',
+    '-c',
+    `import base64,zlib;exec(zlib.decompress(base64.b64decode("${packed}")))`,
+  ];
   commands.set(source, command);
   return command;
 };

@@ -23,10 +23,15 @@ const causeOf = (pod: PodState, limits: { memoryBytes: number }): { code: string
   const exit = pod.exitCode;
   const memory = `its memory limit is ${Math.round(limits.memoryBytes / 1024 / 1024)} MiB`;
   if (pod.outOfMemory) return { code: 'out_of_memory', what: `OOMKilled, exit code ${exit} (${memory})` };
-  if (exit === 137) return { code: 'killed', what: `it was killed (exit code 137, SIGKILL), which is what running out of memory looks like (${memory})` };
+  if (exit === 137)
+    return {
+      code: 'killed',
+      what: `it was killed (exit code 137, SIGKILL), which is what running out of memory looks like (${memory})`,
+    };
   if (exit === null) return { code: 'pod_ended', what: 'it does not run any more' };
   const known = agentCodes[exit];
   if (known) return { code: known[0], what: `${known[1]} (exit code ${exit})` };
-  if (exit > 128 && exit < 165) return { code: 'killed', what: `it was ended by signal ${exit - 128} (exit code ${exit})` };
+  if (exit > 128 && exit < 165)
+    return { code: 'killed', what: `it was ended by signal ${exit - 128} (exit code ${exit})` };
   return { code: 'pod_ended', what: `exit code ${exit}` };
 };

@@ -10,7 +10,8 @@ export interface PodSecrets {
   proofKey: string;
 }
 
-const hmac = (key: string | Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+const hmac = (key: string | Uint8Array, text: string): Buffer =>
+  createHmac('sha256', key).update(text).digest();
 
 /** The same for the same attempt, whichever launcher asks: one that takes over can give the token again. */
 export const podSecrets = (key: Uint8Array, jobId: string, epoch: number): PodSecrets => {

@@ -17,8 +17,14 @@ const environment = {
 // An API service that a broken run leaves behind ends by itself after a minute without calls.
 const findImage = (): string | undefined => {
   try {
-    const listed = execFileSync('podman', ['images', '--format', '{{.Repository}}:{{.Tag}}'], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
-    return listed.toString().split('\n').find((image) => /(^|\/)gantry-ee:/.test(image));
+    const listed = execFileSync('podman', ['images', '--format', '{{.Repository}}:{{.Tag}}'], {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return listed
+      .toString()
+      .split('\n')
+      .find((image) => /(^|\/)gantry-ee:/.test(image));
   } catch {
     return undefined;
   }
@@ -43,7 +49,10 @@ export const startEngine = async (): Promise<TestEngine> => {
   const socket = join(folder, 'engine.sock');
   let service: ChildProcess;
   const start = async (): Promise<void> => {
-    service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], { env: environment, stdio: 'ignore' });
+    service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], {
+      env: environment,
+      stdio: 'ignore',
+    });
     await vi.waitFor(
       async () => {
         if (!(await answers(socket))) throw new Error('the engine does not answer');

@@ -56,16 +56,33 @@ export class FakeMachine {
         await this.before('ensureImage', image);
         if (image.includes('slow')) {
           onPull();
-          await new Promise<void>((_, reject) => signal.addEventListener('abort', () => reject(new PlatformError('cancelled', 'given up'))));
+          await new Promise<void>((_, reject) =>
+            signal.addEventListener('abort', () => reject(new PlatformError('cancelled', 'given up'))),
+          );
         }
-        if (image.includes('missing')) throw new PlatformError('refused', `The image ${image} could not be pulled.`, { details: { reason: 'image_not_found' } });
-        return { reference: `sha256:of-${image}`, digest: 'sha256:d1', pulled: false, durationMilliseconds: 1 };
+        if (image.includes('missing'))
+          throw new PlatformError('refused', `The image ${image} could not be pulled.`, {
+            details: { reason: 'image_not_found' },
+          });
+        return {
+          reference: `sha256:of-${image}`,
+          digest: 'sha256:d1',
+          pulled: false,
+          durationMilliseconds: 1,
+        };
       },
       create: async (description) => {
         await this.before('create', description.name);
         if (this.pods.has(description.name)) return;
         this.made.push(description.name);
-        const created: PodState = { name: description.name, labels: description.labels, phase: 'created', exitCode: null, outOfMemory: false, detail: '' };
+        const created: PodState = {
+          name: description.name,
+          labels: description.labels,
+          phase: 'created',
+          exitCode: null,
+          outOfMemory: false,
+          detail: '',
+        };
         this.pods.set(description.name, { description, state: created, tokens: [], signals: [] });
       },
       start: async (name, token) => {
@@ -106,7 +123,8 @@ export class FakeMachine {
         this.exit(name, 137);
         this.remove(name);
       },
-      list: async (label, value) => [...this.pods.values()].map((pod) => pod.state).filter((pod) => pod.labels[label] === value),
+      list: async (label, value) =>
+        [...this.pods.values()].map((pod) => pod.state).filter((pod) => pod.labels[label] === value),
     };
   }
 }

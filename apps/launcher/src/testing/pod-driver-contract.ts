@@ -101,7 +101,10 @@ const createBench = (make: () => Promise<DriverSubject>): Bench => {
 
   bench.describeTest = async (act, change = {}) => {
     const wanted = { image: bench.subject.image, digest: null, pull: 'never' as const };
-    const ready = await bench.driver.ensureImage(wanted, { onPull: () => expect.fail('it is there'), signal: never });
+    const ready = await bench.driver.ensureImage(wanted, {
+      onPull: () => expect.fail('it is there'),
+      signal: never,
+    });
     const settings = {
       installationId,
       podsUrl: `unix://${folder}/ingest.sock`,
@@ -119,7 +122,8 @@ const createBench = (make: () => Promise<DriverSubject>): Bench => {
     await bench.driver.start(description.name, 'token-of-the-test');
     return description.name;
   };
-  bench.says = (pod, words) => vi.waitFor(async () => expect(await bench.driver.lastWords(pod)).toContain(words), { timeout: 10_000 });
+  bench.says = (pod, words) =>
+    vi.waitFor(async () => expect(await bench.driver.lastWords(pod)).toContain(words), { timeout: 10_000 });
   bench.hasToken = (pod) => bench.says(pod, 'token-of-the-test');
   return bench;
 };
@@ -141,7 +145,9 @@ const livesOfPods = (bench: Bench): void => {
     await bench.driver.create(description);
     await bench.driver.create(description);
     expect((await bench.driver.inspect(description.name))?.phase).toBe('created');
-    expect((await bench.driver.list(podLabels.installation, bench.installationId)).map((pod) => pod.name)).toEqual([description.name]);
+    expect(
+      (await bench.driver.list(podLabels.installation, bench.installationId)).map((pod) => pod.name),
+    ).toEqual([description.name]);
   });
 
   it('finds a running pod again and may give it the token twice', async () => {
@@ -192,14 +198,18 @@ const endsOfPods = (bench: Bench): void => {
 
   it('says in whose words an image is missing', async () => {
     const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
-    await expect(bench.driver.ensureImage(missing, { onPull: () => undefined, signal: never })).rejects.toMatchObject({
+    await expect(
+      bench.driver.ensureImage(missing, { onPull: () => undefined, signal: never }),
+    ).rejects.toMatchObject({
       code: 'refused',
       details: { reason: 'image_not_present' },
       message: expect.stringContaining('localhost/gantry-no-such-image:1'),
     });
     let announced = 0;
     const unreachable = { image: '127.0.0.1:9/gantry/none:1', digest: null, pull: 'missing' as const };
-    await expect(bench.driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never })).rejects.toMatchObject({
+    await expect(
+      bench.driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never }),
+    ).rejects.toMatchObject({
       code: 'refused',
       details: { reason: 'image_registry_unreachable' },
     });

@@ -12,10 +12,21 @@ import { PlatformError, toWire } from '@gantry/contracts/errors';
 import { GetJob, GetTimeline, LaunchJob, type Job, type Reason } from '@gantry/contracts/job';
 import { CancelRecord, CloseRecord, OpenRecord, RecordSealed } from '@gantry/contracts/record';
 import { commandSubject } from '@gantry/contracts/subjects';
-import { PinProject, SnapshotInventory, SnapshotJobTemplate, type LaunchSnapshot } from '@gantry/contracts/template';
+import {
+  PinProject,
+  SnapshotInventory,
+  SnapshotJobTemplate,
+  type LaunchSnapshot,
+} from '@gantry/contracts/template';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
-import { createTestCaller, createTestIssuer, testConfig, testPrincipal, type TestCaller } from '@gantry/service/testing';
+import {
+  createTestCaller,
+  createTestIssuer,
+  testConfig,
+  testPrincipal,
+  type TestCaller,
+} from '@gantry/service/testing';
 import { vi } from 'vitest';
 import { launcherModule } from '../app.module.js';
 import type { LauncherConfig } from '../config.js';
@@ -43,7 +54,18 @@ export class Neighbours {
 
   /** The agent's last word, as ingest would have sealed it. */
   sealOf(jobId: string, said: Partial<Seal> = {}): Seal {
-    return { jobId, epoch: 1, lastCounter: 5, lastLine: 9, sha256: hash, status: 'successful', exitCode: 0, reason: null, artifacts: { a: 1 }, ...said };
+    return {
+      jobId,
+      epoch: 1,
+      lastCounter: 5,
+      lastLine: 9,
+      sha256: hash,
+      status: 'successful',
+      exitCode: 0,
+      reason: null,
+      artifacts: { a: 1 },
+      ...said,
+    };
   }
 
   private readonly usual: Played = {
@@ -55,7 +77,14 @@ export class Neighbours {
     }), // prettier-ignore
     [PinProject.name]: () => ({ commit: 'c0ffee', branch: 'main', archive: { sha256: hash, sizeBytes: 1 } }),
     [SnapshotInventory.name]: () => ({ object: { sha256: hash, sizeBytes: 2 }, totalHosts: 3 }),
-    [ResolveExecutionEnvironment.name]: () => ({ id: this.organizationId, name: 'EE', image: this.image, pull: 'missing', digest: null, reason: 'the default' }),
+    [ResolveExecutionEnvironment.name]: () => ({
+      id: this.organizationId,
+      name: 'EE',
+      image: this.image,
+      pull: 'missing',
+      digest: null,
+      reason: 'the default',
+    }),
     [NoteDigest.name]: ({ digest }: ReceivedBy<typeof NoteDigest>) => {
       this.notedDigests.push(digest);
       return {};
@@ -76,9 +105,18 @@ export class Neighbours {
       return {};
     },
     [CloseRecord.name]: ({ jobId, epoch, reason }: ReceivedBy<typeof CloseRecord>) => {
-      if (!this.opened.some((record) => record.jobId === jobId)) throw new PlatformError('not_found', 'There is no such record.');
+      if (!this.opened.some((record) => record.jobId === jobId))
+        throw new PlatformError('not_found', 'There is no such record.');
       this.closed.push(jobId);
-      const seal = this.seals.get(jobId) ?? this.sealOf(jobId, { epoch, status: null, exitCode: null, reason: reason as Reason | null, artifacts: {} });
+      const seal =
+        this.seals.get(jobId) ??
+        this.sealOf(jobId, {
+          epoch,
+          status: null,
+          exitCode: null,
+          reason: reason as Reason | null,
+          artifacts: {},
+        });
       this.seals.set(jobId, seal);
       return { seal };
     },
@@ -131,14 +169,23 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
     adminUrl: database.adminUrl,
     database: database.name,
     rolePrefix: database.rolePrefix,
-    services: [{ name: 'launcher', password: 'test-launcher', migrationsDir: fileURLToPath(new URL('../../migrations/', import.meta.url)) }],
+    services: [
+      {
+        name: 'launcher',
+        password: 'test-launcher',
+        migrationsDir: fileURLToPath(new URL('../../migrations/', import.meta.url)),
+      },
+    ],
   });
   const neighbours = new Neighbours();
   const machine = new FakeMachine();
   const connection = await connectNats({ url: nats.url, name: 'neighbours' });
   play(connection, neighbours);
   const gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
-  const alice = testPrincipal({ username: 'alice', organizations: { [neighbours.organizationId]: ['execute'] } });
+  const alice = testPrincipal({
+    username: 'alice',
+    organizations: { [neighbours.organizationId]: ['execute'] },
+  });
   const publisher = createPublisher(connection);
   const running: RunningService[] = [];
   const config: LauncherConfig = {
@@ -186,8 +233,8 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
 const play = (connection: NatsConnection, neighbours: Neighbours): void => {
   for (const command of played) {
     connection.subscribe(commandSubject(command), {
-      callback: (_, message) => void message.respond(neighbours.answer(command.name, command.input.parse(message.json()))),
+      callback: (_, message) =>
+        void message.respond(neighbours.answer(command.name, command.input.parse(message.json()))),
     });
   }
 };
-

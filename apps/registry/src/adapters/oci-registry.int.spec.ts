@@ -6,7 +6,11 @@ import { parseImageReference } from '../domain/image-reference.js';
 import { createLookup } from './oci-registry.js';
 
 // A registry's side of the wire as the distribution specification has it, spoken over real HTTP.
-const manifest = JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] });
+const manifest = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  manifests: [],
+});
 const digest = `sha256:${createHash('sha256').update(manifest).digest('hex')}`;
 const servers: Server[] = [];
 afterEach(async () => {
@@ -35,9 +39,18 @@ const listen = async (answer: (request: IncomingMessage, response: ServerRespons
   return { host, seen, image: (rest: string) => parseImageReference(`${host}/${rest}`) };
 };
 const lookup = createLookup();
-const refuse = (response: ServerResponse, status: number, code: string, message: string, headers: Record<string, string> = {}): void =>
-  void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify({ errors: [{ code, message }] }));
-const withDigest = (response: ServerResponse): void => void response.writeHead(200, { 'docker-content-digest': digest }).end();
+const refuse = (
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+  headers: Record<string, string> = {},
+): void =>
+  void response
+    .writeHead(status, { 'content-type': 'application/json', ...headers })
+    .end(JSON.stringify({ errors: [{ code, message }] }));
+const withDigest = (response: ServerResponse): void =>
+  void response.writeHead(200, { 'docker-content-digest': digest }).end();
 
 describe('a registry that is open', () => {
   it('is asked once, with every manifest type', async () => {
@@ -45,31 +58,58 @@ describe('a registry that is open', () => {
     expect(await lookup(registry.image('ansible/ee:1'))).toEqual({ found: true, digest });
     expect(registry.seen).toEqual([
       {
-        method: 'HEAD', url: '/v2/ansible/ee/manifests/1', authorization: null,
-        accept: expect.stringMatching(/oci\.image\.index.*oci\.image\.manifest.*manifest\.list.*distribution\.manifest\.v2/) as string,
+        method: 'HEAD',
+        url: '/v2/ansible/ee/manifests/1',
+        authorization: null,
+        accept: expect.stringMatching(
+          /oci\.image\.index.*oci\.image\.manifest.*manifest\.list.*distribution\.manifest\.v2/,
+        ) as string,
       },
     ]);
   });
 
   it('and tells no digest has its manifest hashed', async () => {
-    const registry = await listen((request, response) => void response.writeHead(200).end(request.method === 'GET' ? manifest : undefined));
+    const registry = await listen(
+      (request, response) =>
+        void response.writeHead(200).end(request.method === 'GET' ? manifest : undefined),
+    );
     expect(await lookup(registry.image('ee'))).toEqual({ found: true, digest });
-    expect(registry.seen.map(({ method, url }) => `${method} ${url}`)).toEqual(['HEAD /v2/ee/manifests/latest', 'GET /v2/ee/manifests/latest']);
+    expect(registry.seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      'HEAD /v2/ee/manifests/latest',
+      'GET /v2/ee/manifests/latest',
+    ]);
   });
 
   it('and says no is quoted', async () => {
-    const registry = await listen((_request, response) => refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown'));
-    expect(await lookup(registry.image('ee:nope'))).toEqual({ found: false, failure: 'not_found', words: '"manifest unknown" (HTTP status 404)' });
+    const registry = await listen((_request, response) =>
+      refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown'),
+    );
+    expect(await lookup(registry.image('ee:nope'))).toEqual({
+      found: false,
+      failure: 'not_found',
+      words: '"manifest unknown" (HTTP status 404)',
+    });
   });
 
   it('and is overloaded counts as away', async () => {
-    const registry = await listen((_request, response) => refuse(response, 429, 'TOOMANYREQUESTS', 'slow\u001b[31m down'));
-    expect(await lookup(registry.image('ee:1'))).toEqual({ found: false, failure: 'away', words: '"slow [31m down" (HTTP status 429)' });
+    const registry = await listen((_request, response) =>
+      refuse(response, 429, 'TOOMANYREQUESTS', 'slow\u001b[31m down'),
+    );
+    expect(await lookup(registry.image('ee:1'))).toEqual({
+      found: false,
+      failure: 'away',
+      words: '"slow [31m down" (HTTP status 429)',
+    });
   });
 
   it('and sends more than anybody has to say is cut off', async () => {
-    const registry = await listen((_request, response) => void response.writeHead(404).end('x'.repeat(200_000)));
-    expect(await lookup(registry.image('ee:1'))).toMatchObject({ found: false, words: expect.stringContaining('more than') as string });
+    const registry = await listen(
+      (_request, response) => void response.writeHead(404).end('x'.repeat(200_000)),
+    );
+    expect(await lookup(registry.image('ee:1'))).toMatchObject({
+      found: false,
+      words: expect.stringContaining('more than') as string,
+    });
   });
 });
 
@@ -77,13 +117,17 @@ describe('a registry with tokens', () => {
   const tokens = (realmOf: (host: string) => string = (host) => `http://${host}/token`) =>
     listen((request, response, host) => {
       if (request.url?.startsWith('/token')) {
-        const allowed = request.url.includes('public') || request.headers.authorization === `Basic ${Buffer.from('me:pass').toString('base64')}`;
+        const allowed =
+          request.url.includes('public') ||
+          request.headers.authorization === `Basic ${Buffer.from('me:pass').toString('base64')}`;
         if (allowed) response.end(JSON.stringify({ token: 'granted' }));
         else refuse(response, 401, 'UNAUTHORIZED', 'who are you');
       } else if (request.headers.authorization === 'Bearer granted') withDigest(response);
       else {
         const scope = `repository:${request.url!.split('/manifests')[0]!.slice(4)}:pull`;
-        refuse(response, 401, 'UNAUTHORIZED', 'authentication required', { 'www-authenticate': `Bearer realm="${realmOf(host)}",service="reg",scope="${scope}"` });
+        refuse(response, 401, 'UNAUTHORIZED', 'authentication required', {
+          'www-authenticate': `Bearer realm="${realmOf(host)}",service="reg",scope="${scope}"`,
+        });
       }
     });
 
@@ -95,24 +139,40 @@ describe('a registry with tokens', () => {
 
   it('gives one to a login for a private image', async () => {
     const registry = await tokens();
-    expect(await lookup(registry.image('secret/ee:1'))).toEqual({ found: false, failure: 'unauthorized', words: '"authentication required" (HTTP status 401)' });
-    expect(await lookup(registry.image('secret/ee:1'), { username: 'me', password: 'pass' })).toEqual({ found: true, digest });
+    expect(await lookup(registry.image('secret/ee:1'))).toEqual({
+      found: false,
+      failure: 'unauthorized',
+      words: '"authentication required" (HTTP status 401)',
+    });
+    expect(await lookup(registry.image('secret/ee:1'), { username: 'me', password: 'pass' })).toEqual({
+      found: true,
+      digest,
+    });
   });
 
   it('is not followed to a realm without TLS elsewhere', async () => {
     const registry = await tokens(() => 'ftp://example.invalid/token');
-    expect(await lookup(registry.image('public/ee:1'), { username: 'me', password: 'pass' })).toMatchObject({ failure: 'unauthorized' });
+    expect(await lookup(registry.image('public/ee:1'), { username: 'me', password: 'pass' })).toMatchObject({
+      failure: 'unauthorized',
+    });
   });
 });
 
 describe('a registry with passwords', () => {
   it('gets the login', async () => {
     const registry = await listen((request, response) => {
-      if (request.headers.authorization === `Basic ${Buffer.from('me:pass').toString('base64')}`) withDigest(response);
-      else refuse(response, 401, 'UNAUTHORIZED', 'authentication required', { 'www-authenticate': 'Basic realm="ee"' });
+      if (request.headers.authorization === `Basic ${Buffer.from('me:pass').toString('base64')}`)
+        withDigest(response);
+      else
+        refuse(response, 401, 'UNAUTHORIZED', 'authentication required', {
+          'www-authenticate': 'Basic realm="ee"',
+        });
     });
     expect(await lookup(registry.image('ee:1'))).toMatchObject({ failure: 'unauthorized' });
-    expect(await lookup(registry.image('ee:1'), { username: 'me', password: 'pass' })).toEqual({ found: true, digest });
+    expect(await lookup(registry.image('ee:1'), { username: 'me', password: 'pass' })).toEqual({
+      found: true,
+      digest,
+    });
   });
 });
 
@@ -120,8 +180,20 @@ describe('a registry that is not there', () => {
   it('is away: nobody listens, nobody answers, no such name', async () => {
     const registry = await listen(() => undefined);
     const impatient = createLookup({ request: 200, whole: 500 });
-    expect(await impatient(registry.image('ee:1'))).toMatchObject({ found: false, failure: 'away', words: expect.stringContaining('did not answer') as string });
-    expect(await lookup(parseImageReference('127.0.0.1:1/ee:1'))).toMatchObject({ found: false, failure: 'away', words: expect.stringContaining('cannot be reached') as string });
-    expect(await lookup(parseImageReference('registry.invalid/ee:1'))).toMatchObject({ found: false, failure: 'away', words: expect.stringContaining('registry.invalid') as string });
+    expect(await impatient(registry.image('ee:1'))).toMatchObject({
+      found: false,
+      failure: 'away',
+      words: expect.stringContaining('did not answer') as string,
+    });
+    expect(await lookup(parseImageReference('127.0.0.1:1/ee:1'))).toMatchObject({
+      found: false,
+      failure: 'away',
+      words: expect.stringContaining('cannot be reached') as string,
+    });
+    expect(await lookup(parseImageReference('registry.invalid/ee:1'))).toMatchObject({
+      found: false,
+      failure: 'away',
+      words: expect.stringContaining('registry.invalid') as string,
+    });
   });
 });

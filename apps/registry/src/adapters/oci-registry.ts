@@ -10,7 +10,8 @@ import type { ImageReference } from '../domain/image-reference.js';
 export type LookupFailure = 'away' | 'unauthorized' | 'not_found' | 'untrusted' | 'rejected';
 
 /** What a lookup gave. `words` are the registry's own, or what happened on the way to it. */
-export type Lookup = { found: true; digest: string } | { found: false; failure: LookupFailure; words: string };
+export type Lookup =
+  { found: true; digest: string } | { found: false; failure: LookupFailure; words: string };
 
 /** A name and password for a registry. */
 export interface RegistryLogin {
@@ -49,7 +50,11 @@ export const createLookup =
     }
   };
 
-const createSession = ({ domain, path, tag, digest }: ImageReference, login: RegistryLogin | undefined, limits: LookupLimits) => {
+const createSession = (
+  { domain, path, tag, digest }: ImageReference,
+  login: RegistryLogin | undefined,
+  limits: LookupLimits,
+) => {
   const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain;
   const loopback = isLoopback(host);
   const whole = AbortSignal.timeout(limits.whole);
@@ -76,7 +81,9 @@ const createSession = ({ domain, path, tag, digest }: ImageReference, login: Reg
   };
 
   const authenticate = async (challenge: string | null): Promise<boolean> => {
-    const basic = login ? `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}` : null;
+    const basic = login
+      ? `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
+      : null;
     if (challenge !== null && /^basic\b/i.test(challenge)) {
       authorization = basic;
       return basic !== null;
@@ -100,13 +107,15 @@ const createSession = ({ domain, path, tag, digest }: ImageReference, login: Reg
 
   const lookup = async (): Promise<Lookup> => {
     let answer = await request('HEAD');
-    if (answer.status === 401 && (await authenticate(answer.headers.get('www-authenticate')))) answer = await request('HEAD');
+    if (answer.status === 401 && (await authenticate(answer.headers.get('www-authenticate'))))
+      answer = await request('HEAD');
     const told = answer.headers.get('docker-content-digest');
     if (answer.ok && told !== null && digestPattern.test(told)) return { found: true, digest: told };
     // No digest in the header, or no: the body has it, or the words.
     answer = await request('GET');
     const body = await readLimited(answer, answer.ok ? mostBytes.manifest : mostBytes.answer);
-    if (answer.ok) return { found: true, digest: `sha256:${createHash('sha256').update(body).digest('hex')}` };
+    if (answer.ok)
+      return { found: true, digest: `sha256:${createHash('sha256').update(body).digest('hex')}` };
     return { found: false, failure: failureOf(answer.status), words: wordsOf(answer.status, body) };
   };
   return { lookup };
@@ -125,7 +134,10 @@ const wordsOf = (status: number, body: Buffer): string => {
     return [message ?? code].filter((text) => typeof text === 'string');
   });
   // Somebody else's text: one line, not too long.
-  const text = texts.join('; ').replace(/[^\x20-\x7e]+/g, ' ').slice(0, 300);
+  const text = texts
+    .join('; ')
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .slice(0, 300);
   return text === '' ? `HTTP status ${status}` : `"${text}" (HTTP status ${status})`;
 };
 
@@ -141,7 +153,9 @@ const parseObject = (body: Buffer): Record<string, unknown> => {
 /** `Bearer realm="...",service="..."` as an object; null for another scheme. */
 const readBearer = (challenge: string): Record<string, string> | null => {
   if (!/^bearer\s/i.test(challenge)) return null;
-  return Object.fromEntries([...challenge.matchAll(/([a-z]+)="([^"]*)"/gi)].map(([, name, value]) => [name!.toLowerCase(), value!]));
+  return Object.fromEntries(
+    [...challenge.matchAll(/([a-z]+)="([^"]*)"/gi)].map(([, name, value]) => [name!.toLowerCase(), value!]),
+  );
 };
 
 const readLimited = async (answer: Response, limit: number): Promise<Buffer> => {
@@ -159,7 +173,8 @@ const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\]
 
 const codeOf = (error: unknown): string => {
   const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof AggregateError && cause.errors.length > 0) return codeOf({ cause: cause.errors[0] as unknown });
+  if (cause instanceof AggregateError && cause.errors.length > 0)
+    return codeOf({ cause: cause.errors[0] as unknown });
   const code = cause ?? (error as { cause?: unknown }).cause;
   return typeof code === 'object' && code !== null && 'code' in code ? String(code.code) : '';
 };
@@ -168,9 +183,14 @@ const untrusted = /^(CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT)/;
 
 const describeFailure = (error: unknown, domain: string, limits: LookupLimits): Lookup => {
   const code = codeOf(error);
-  if (untrusted.test(code)) return { found: false, failure: 'untrusted', words: `its TLS certificate is not trusted (${code})` };
+  if (untrusted.test(code))
+    return { found: false, failure: 'untrusted', words: `its TLS certificate is not trusted (${code})` };
   if (error instanceof Error && error.name === 'TimeoutError') {
-    return { found: false, failure: 'away', words: `${domain} did not answer within ${Math.round(limits.request / 1_000)} s` };
+    return {
+      found: false,
+      failure: 'away',
+      words: `${domain} did not answer within ${Math.round(limits.request / 1_000)} s`,
+    };
   }
   const why = code || (error instanceof Error ? error.message : 'unknown');
   return { found: false, failure: 'away', words: `${domain} cannot be reached (${why})` };

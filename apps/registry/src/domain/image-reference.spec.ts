@@ -52,10 +52,19 @@ describe('an image reference', () => {
 
   it('is pulled as Kubernetes would', () => {
     const pull = (text: string) => defaultPull(parseImageReference(text));
-    expect([pull('quay.io/x'), pull('quay.io/x:latest'), pull('quay.io/x:1'), pull(`quay.io/x@${sha}`)]).toEqual(['always', 'always', 'missing', 'missing']);
+    expect([
+      pull('quay.io/x'),
+      pull('quay.io/x:latest'),
+      pull('quay.io/x:1'),
+      pull(`quay.io/x@${sha}`),
+    ]).toEqual(['always', 'always', 'missing', 'missing']);
   });
 
   it('is local to an engine only where no registry can be meant', () => {
-    expect(['localhost/x:1', 'localhost:5000/x:1', 'quay.io/x:1'].map((text) => isEngineLocal(parseImageReference(text)))).toEqual([true, false, false]);
+    expect(
+      ['localhost/x:1', 'localhost:5000/x:1', 'quay.io/x:1'].map((text) =>
+        isEngineLocal(parseImageReference(text)),
+      ),
+    ).toEqual([true, false, false]);
   });
 });

@@ -37,16 +37,25 @@ export const parseImageReference = (text: string): ImageReference => {
     throw wrong(domain, 'the registry is a host name or address, with a port if needed');
   }
   if (tag !== null && !tagPattern.test(tag)) {
-    throw wrong(tag, 'a tag is made of at most 128 letters, digits, "_", "." and "-", and does not begin with "." or "-"');
+    throw wrong(
+      tag,
+      'a tag is made of at most 128 letters, digits, "_", "." and "-", and does not begin with "." or "-"',
+    );
   }
   for (const component of path.split('/')) {
     if (componentPattern.test(component)) continue;
-    if (component === '') throw wrong(text, path === '' ? 'the name of the image is missing' : 'a part of the path is empty');
-    throw wrong(component, `a part of the path is made of ${/[A-Z]/.test(component) ? 'lower case letters' : 'a-z'}, 0-9 and single ".", "_" or "-" between them`);
+    if (component === '')
+      throw wrong(text, path === '' ? 'the name of the image is missing' : 'a part of the path is empty');
+    throw wrong(
+      component,
+      `a part of the path is made of ${/[A-Z]/.test(component) ? 'lower case letters' : 'a-z'}, 0-9 and single ".", "_" or "-" between them`,
+    );
   }
-  if (domain === null && digestPatterns['sha256']!.test(path)) throw wrong(path, 'this is an image id; name the image');
+  if (domain === null && digestPatterns['sha256']!.test(path))
+    throw wrong(path, 'this is an image id; name the image');
   const full = expand(domain, path);
-  if (`${full.domain}/${full.path}`.length > longestName) throw wrong(path, `a name has at most ${longestName} characters`);
+  if (`${full.domain}/${full.path}`.length > longestName)
+    throw wrong(path, `a name has at most ${longestName} characters`);
   return { ...full, tag, digest };
 };
 
@@ -64,7 +73,8 @@ export const defaultPull = ({ tag, digest }: ImageReference): 'always' | 'missin
 const splitDomain = (name: string): { domain: string | null; remote: string } => {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));
-  const isDomain = slash >= 0 && (/[.:[]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
+  const isDomain =
+    slash >= 0 && (/[.:[]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
   return isDomain ? { domain: first, remote: name.slice(slash + 1) } : { domain: null, remote: name };
 };
 
@@ -81,11 +91,14 @@ const portIsRight = (domain: string): boolean => {
 const checkDigest = (digest: string): string => {
   const [algorithm = '', hex = '', ...more] = digest.split(':');
   const pattern = Object.hasOwn(digestPatterns, algorithm) ? digestPatterns[algorithm] : undefined;
-  if (!pattern?.test(hex) || more.length > 0) throw wrong(digest, 'a digest is sha256: and 64, or sha512: and 128, hexadecimal digits in lower case');
+  if (!pattern?.test(hex) || more.length > 0)
+    throw wrong(digest, 'a digest is sha256: and 64, or sha512: and 128, hexadecimal digits in lower case');
   return digest;
 };
 
 const wrong = (part: string, rule: string): PlatformError => {
   const quoted = JSON.stringify(part.length > 100 ? `${part.slice(0, 100)}...` : part);
-  return new PlatformError('invalid', `The image reference is not right at ${quoted}: ${rule}.`, { details: { field: 'image', part: part.slice(0, 100) } });
+  return new PlatformError('invalid', `The image reference is not right at ${quoted}: ${rule}.`, {
+    details: { field: 'image', part: part.slice(0, 100) },
+  });
 };

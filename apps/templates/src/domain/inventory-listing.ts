@@ -38,7 +38,9 @@ export const inventoryListing = ({ variables, hosts, groups }: ListingSource): s
 
 /** Of a group with nothing in it Ansible would make a host of its name (the oldest form of a listing): it has at least an empty list of hosts. */
 const section = (hosts: string[], children: string[], vars: Variables): Record<string, unknown> => ({
-  ...(hosts.length > 0 || (children.length === 0 && Object.keys(vars).length === 0) ? { hosts: hosts.sort() } : {}),
+  ...(hosts.length > 0 || (children.length === 0 && Object.keys(vars).length === 0)
+    ? { hosts: hosts.sort() }
+    : {}),
   ...(children.length > 0 ? { children: children.sort() } : {}),
   ...(Object.keys(vars).length > 0 ? { vars } : {}),
 });

@@ -84,7 +84,9 @@ describe('an inventory listing', () => {
   });
 
   it('gives a group with nothing in it no host of its name', () => {
-    const listing = JSON.parse(inventoryListing({ variables: {}, hosts: [], groups: [group('empty', [])] })) as object;
+    const listing = JSON.parse(
+      inventoryListing({ variables: {}, hosts: [], groups: [group('empty', [])] }),
+    ) as object;
     expect(listing).toMatchObject({ ungrouped: { hosts: [] }, empty: { hosts: [] } });
   });
 });

@@ -9,7 +9,10 @@ const ring: KeyRing = { current: { id: 'k1', key }, find: () => key };
 const owner: Owner = { kind: 'credential', id: '3f0e7a52-0000-4000-8000-000000000001', version: 1 };
 const fields = { password: new Secret('hünter2 and more'), ssh_key_data: new Secret('x'.repeat(5_000)) };
 const seal = () => sealFields(ring, owner, fields);
-const tampered = expect.objectContaining({ code: 'defect', details: expect.objectContaining({ reason: 'integrity' }) as unknown });
+const tampered = expect.objectContaining({
+  code: 'defect',
+  details: expect.objectContaining({ reason: 'integrity' }) as unknown,
+});
 
 describe('encrypted fields', () => {
   it('open to what they were', () => {
@@ -50,7 +53,10 @@ describe('encrypted fields', () => {
     expect(() => openFields(ring, { ...owner, id: owner.id.replace('1', '2') }, sealed)).toThrow(tampered);
     expect(() => openFields(ring, { ...owner, kind: 'grant' }, sealed)).toThrow(tampered);
     const [first, second] = sealed.fields;
-    const swapped = [{ ...first!, field: second!.field }, { ...second!, field: first!.field }];
+    const swapped = [
+      { ...first!, field: second!.field },
+      { ...second!, field: first!.field },
+    ];
     expect(() => openFields(ring, owner, { ...sealed, fields: swapped })).toThrow(tampered);
   });
 

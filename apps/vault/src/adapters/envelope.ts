@@ -52,7 +52,13 @@ export const sealFields = (ring: KeyRing, owner: Owner, fields: Record<string, S
  * `integrity` when any byte differs from what was stored for this owner, version and field.
  */
 export const openFields = (ring: KeyRing, owner: Owner, sealed: Sealed): Record<string, Secret> => {
-  const dataKey = decrypt(ring.find(sealed.keyId), sealed.wrapped, keyContext(owner, sealed.keyId), owner, 'its data key');
+  const dataKey = decrypt(
+    ring.find(sealed.keyId),
+    sealed.wrapped,
+    keyContext(owner, sealed.keyId),
+    owner,
+    'its data key',
+  );
   try {
     return Object.fromEntries(
       sealed.fields.map(({ field, ciphertext }) => {
@@ -68,25 +74,40 @@ export const openFields = (ring: KeyRing, owner: Owner, sealed: Sealed): Record<
 };
 
 // JSON arrays have one reading only: no two contexts run together into the same bytes.
-const keyContext = ({ kind, id, version }: Owner, keyId: string): Buffer => Buffer.from(JSON.stringify(['key', kind, id, version, keyId]));
-const fieldContext = ({ kind, id, version }: Owner, field: string): Buffer => Buffer.from(JSON.stringify(['field', kind, id, version, field]));
+const keyContext = ({ kind, id, version }: Owner, keyId: string): Buffer =>
+  Buffer.from(JSON.stringify(['key', kind, id, version, keyId]));
+const fieldContext = ({ kind, id, version }: Owner, field: string): Buffer =>
+  Buffer.from(JSON.stringify(['field', kind, id, version, field]));
 
 const encrypt = (key: Buffer, plain: Buffer, context: Buffer): Buffer => {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(context);
-  return Buffer.concat([Buffer.from([format]), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([
+    Buffer.from([format]),
+    nonce,
+    cipher.update(plain),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]);
 };
 
 const decrypt = (key: Buffer, sealed: Buffer, context: Buffer, owner: Owner, what: string): Buffer => {
   try {
-    if (sealed[0] !== format || sealed.length < 1 + nonceBytes + tagBytes) throw new Error('not a sealed value');
-    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(1, 1 + nonceBytes), { authTagLength: tagBytes })
+    if (sealed[0] !== format || sealed.length < 1 + nonceBytes + tagBytes)
+      throw new Error('not a sealed value');
+    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(1, 1 + nonceBytes), {
+      authTagLength: tagBytes,
+    })
       .setAAD(context)
       .setAuthTag(sealed.subarray(-tagBytes));
     return Buffer.concat([decipher.update(sealed.subarray(1 + nonceBytes, -tagBytes)), decipher.final()]);
   } catch {
-    throw new PlatformError('defect', `What is stored for ${owner.kind} ${owner.id} (version ${owner.version}, ${what}) is not what was encrypted.`, {
-      details: { reason: 'integrity', kind: owner.kind, id: owner.id, version: owner.version, what },
-    });
+    throw new PlatformError(
+      'defect',
+      `What is stored for ${owner.kind} ${owner.id} (version ${owner.version}, ${what}) is not what was encrypted.`,
+      {
+        details: { reason: 'integrity', kind: owner.kind, id: owner.id, version: owner.version, what },
+      },
+    );
   }
 };

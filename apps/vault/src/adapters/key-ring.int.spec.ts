@@ -34,10 +34,15 @@ describe('the key file', () => {
   });
 
   it('is not made anew when something is encrypted under a lost one', async () => {
-    await expect(loadKeyRing(file, ['k1'])).rejects.toMatchObject({ code: 'unavailable', details: { reason: 'key_missing' } });
+    await expect(loadKeyRing(file, ['k1'])).rejects.toMatchObject({
+      code: 'unavailable',
+      details: { reason: 'key_missing' },
+    });
     await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
     await writeFile(file, line('k2', 1), { mode: 0o600 });
-    await expect(loadKeyRing(file, ['k1'])).rejects.toMatchObject({ message: expect.stringContaining('key k1') as string });
+    await expect(loadKeyRing(file, ['k1'])).rejects.toMatchObject({
+      message: expect.stringContaining('key k1') as string,
+    });
   });
 
   it('is refused when everybody may read it', async () => {

@@ -31,7 +31,10 @@ export const loadKeyRing = async (file: string, inUse: readonly string[]): Promi
   }
   const { mode } = await stat(file);
   if ((mode & 0o007) !== 0) {
-    throw new PlatformError('invalid', `Everybody on this machine may read the vault's key file ${file}: run chmod 600 on it.`);
+    throw new PlatformError(
+      'invalid',
+      `Everybody on this machine may read the vault's key file ${file}: run chmod 600 on it.`,
+    );
   }
   const ring = parseKeyRing(text, file);
   const lost = inUse.filter((id) => !ring.some((key) => key.id === id));
@@ -54,7 +57,8 @@ export const parseKeyRing = (text: string, file: string): RingKey[] => {
     if (line.trim() === '' || line.startsWith('#')) continue;
     const [, id, encoded] = /^([A-Za-z0-9._-]{1,64})[ \t]+([A-Za-z0-9+/]{43}=)\s*$/.exec(line) ?? [];
     if (!id || !encoded) throw malformed(file, `line ${index + 1} is not "<key id> <base64 of 32 bytes>"`);
-    if (keys.some((key) => key.id === id)) throw malformed(file, `line ${index + 1} repeats the key id ${id}`);
+    if (keys.some((key) => key.id === id))
+      throw malformed(file, `line ${index + 1} repeats the key id ${id}`);
     keys.push({ id, key: Buffer.from(encoded, 'base64') });
   }
   if (keys.length === 0) throw malformed(file, 'it holds no key');
@@ -64,7 +68,9 @@ export const parseKeyRing = (text: string, file: string): RingKey[] => {
 const readIfThere = (file: string): Promise<string | null> =>
   readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
-    throw new PlatformError('unavailable', `The vault's key file ${file} cannot be read (${error.code}).`, { cause: error });
+    throw new PlatformError('unavailable', `The vault's key file ${file} cannot be read (${error.code}).`, {
+      cause: error,
+    });
   });
 
 /** Linked into place whole: of two vaults that start at once, one makes it and both read the same. */
@@ -79,15 +85,22 @@ const makeKeyFile = async (file: string): Promise<void> => {
     });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new PlatformError('unavailable', `The vault's key file ${file} cannot be made (${code}).`, { cause: error });
+    throw new PlatformError('unavailable', `The vault's key file ${file} cannot be made (${code}).`, {
+      cause: error,
+    });
   } finally {
     await rm(whole, { force: true });
   }
 };
 
 const missing = (file: string, ids: readonly string[]): PlatformError =>
-  new PlatformError('unavailable', `Credentials are encrypted under the key ${ids.join(', ')}, which ${file} does not hold: put the key back.`, {
-    details: { reason: 'key_missing', file, keys: ids },
-  });
+  new PlatformError(
+    'unavailable',
+    `Credentials are encrypted under the key ${ids.join(', ')}, which ${file} does not hold: put the key back.`,
+    {
+      details: { reason: 'key_missing', file, keys: ids },
+    },
+  );
 
-const malformed = (file: string, why: string): PlatformError => new PlatformError('invalid', `The vault's key file ${file} is not right: ${why}.`);
+const malformed = (file: string, why: string): PlatformError =>
+  new PlatformError('invalid', `The vault's key file ${file} is not right: ${why}.`);

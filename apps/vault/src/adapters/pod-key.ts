@@ -21,16 +21,27 @@ export const readPodKey = async (jwk: Record<string, unknown>): Promise<PodKey> 
   // Node checks that the point lies on the curve.
   const key = parsed.success ? await importJWK({ ...parsed.data }, 'ECDH-ES').catch(() => null) : null;
   if (!parsed.success || key === null) {
-    throw new PlatformError('invalid', 'publicKey is not a public key: a JWK with kty "EC", crv "P-256", x and y is needed.');
+    throw new PlatformError(
+      'invalid',
+      'publicKey is not a public key: a JWK with kty "EC", crv "P-256", x and y is needed.',
+    );
   }
   return {
     thumbprint: await calculateJwkThumbprint(parsed.data, 'sha256'),
-    seal: (plaintext) => new CompactEncrypt(plaintext).setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' }).encrypt(key as CryptoKey),
+    seal: (plaintext) =>
+      new CompactEncrypt(plaintext)
+        .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' })
+        .encrypt(key as CryptoKey),
   };
 };
 
 /** True if the proof was made with this proof key, for this attempt and this public key. */
-export const proofHolds = (proofKey: Buffer, { jobId, epoch }: { jobId: string; epoch: number }, thumbprint: string, proof: string): boolean => {
+export const proofHolds = (
+  proofKey: Buffer,
+  { jobId, epoch }: { jobId: string; epoch: number },
+  thumbprint: string,
+  proof: string,
+): boolean => {
   const expected = createHmac('sha256', proofKey).update(`${jobId}.${epoch}.${thumbprint}`).digest();
   const given = Buffer.from(proof, 'base64url');
   return given.length === expected.length && timingSafeEqual(given, expected);
@@ -38,6 +49,7 @@ export const proofHolds = (proofKey: Buffer, { jobId, epoch }: { jobId: string; 
 
 /** A proof key as bytes. Throws `invalid` unless it is base64url of 32 bytes. */
 export const readProofKey = (text: string): Buffer => {
-  if (!/^[A-Za-z0-9_-]{43}$/.test(text)) throw new PlatformError('invalid', 'proofKey is not base64url of 32 bytes.');
+  if (!/^[A-Za-z0-9_-]{43}$/.test(text))
+    throw new PlatformError('invalid', 'proofKey is not base64url of 32 bytes.');
   return Buffer.from(text, 'base64url');
 };

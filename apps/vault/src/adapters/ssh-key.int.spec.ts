@@ -42,7 +42,13 @@ describe('what is no private key', () => {
   it('is found out', async () => {
     const key = keygen('', '-t', 'ed25519');
     const { publicKey } = generateKeyPairSync('ed25519');
-    const others = ['nonsense', key.slice(0, 200), key.replace(/\n.{20}/, '\n'), publicKey.export({ type: 'spki', format: 'pem' }).toString(), `${key}${key}`];
+    const others = [
+      'nonsense',
+      key.slice(0, 200),
+      key.replace(/\n.{20}/, '\n'),
+      publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      `${key}${key}`,
+    ];
     for (const text of others) expect(await tryPrivateKey(text, null)).toBe('malformed');
   });
 

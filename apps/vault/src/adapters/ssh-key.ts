@@ -8,7 +8,8 @@ import { Worker } from 'node:worker_threads';
 import { PlatformError } from '@gantry/contracts/errors';
 
 /** What is wrong with a key; `passphrase_needed` and `passphrase_unused` are about the passphrase's being there at all. */
-export type KeyVerdict = 'good' | 'malformed' | 'passphrase_needed' | 'passphrase_wrong' | 'passphrase_unused' | 'too_slow';
+export type KeyVerdict =
+  'good' | 'malformed' | 'passphrase_needed' | 'passphrase_wrong' | 'passphrase_unused' | 'too_slow';
 
 const limitMilliseconds = 7_000;
 const mostAtOnce = 4;
@@ -50,17 +51,30 @@ parentPort.postMessage(text.includes('BEGIN OPENSSH PRIVATE KEY') ? openSsh() : 
 /** Tries a key. Throws `unavailable` when too many are being tried already. */
 export const tryPrivateKey = async (text: string, passphrase: string | null): Promise<KeyVerdict> => {
   const key = text.trim().replace(/\r\n?/g, '\n');
-  if (!/^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[\s\S]+\n-----END \1?PRIVATE KEY-----$/.test(key)) return 'malformed';
-  if (running >= mostAtOnce) throw new PlatformError('unavailable', 'Many private keys are being checked: try again in a few seconds.');
+  if (!/^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[\s\S]+\n-----END \1?PRIVATE KEY-----$/.test(key))
+    return 'malformed';
+  if (running >= mostAtOnce)
+    throw new PlatformError(
+      'unavailable',
+      'Many private keys are being checked: try again in a few seconds.',
+    );
   running += 1;
   try {
-    return await inThread({ sshpk: createRequire(import.meta.url).resolve('sshpk'), text: `${key}\n`, passphrase });
+    return await inThread({
+      sshpk: createRequire(import.meta.url).resolve('sshpk'),
+      text: `${key}\n`,
+      passphrase,
+    });
   } finally {
     running -= 1;
   }
 };
 
-const inThread = async (workerData: { sshpk: string; text: string; passphrase: string | null }): Promise<KeyVerdict> => {
+const inThread = async (workerData: {
+  sshpk: string;
+  text: string;
+  passphrase: string | null;
+}): Promise<KeyVerdict> => {
   const worker = new Worker(source, { eval: true, workerData, env: {}, execArgv: [], stderr: true });
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -77,4 +91,5 @@ const inThread = async (workerData: { sshpk: string; text: string; passphrase: s
 };
 
 /** True for what `ssh-keygen -s` writes: an OpenSSH certificate on one line. */
-export const looksLikeCertificate = (text: string): boolean => /^(ssh|ecdsa|sk)-[a-z0-9@.-]+-cert-v01@openssh\.com [A-Za-z0-9+/]+=*( .*)?$/.test(text.trim());
+export const looksLikeCertificate = (text: string): boolean =>
+  /^(ssh|ecdsa|sk)-[a-z0-9@.-]+-cert-v01@openssh\.com [A-Za-z0-9+/]+=*( .*)?$/.test(text.trim());

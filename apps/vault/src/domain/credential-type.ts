@@ -42,8 +42,10 @@ const field = (id: string, label: string, settings: FieldSettings = {}): Field =
   helpText: '',
   ...settings,
 });
-const secret = (id: string, label: string, settings: FieldSettings = {}) => field(id, label, { secret: true, ...settings });
-const privateKey = () => secret('ssh_key_data', 'SSH private key', { multiline: true, format: 'ssh_private_key' });
+const secret = (id: string, label: string, settings: FieldSettings = {}) =>
+  field(id, label, { secret: true, ...settings });
+const privateKey = () =>
+  secret('ssh_key_data', 'SSH private key', { multiline: true, format: 'ssh_private_key' });
 const passphrase = () => secret('ssh_key_unlock', 'Passphrase of the private key');
 
 const machine: TypeDefinition = {
@@ -57,7 +59,9 @@ const machine: TypeDefinition = {
       privateKey(),
       secret('ssh_public_key_data', 'Signed SSH certificate', { multiline: true }),
       passphrase(),
-      field('become_method', 'Privilege escalation method', { helpText: 'How Ansible becomes another user: sudo, su, doas...' }),
+      field('become_method', 'Privilege escalation method', {
+        helpText: 'How Ansible becomes another user: sudo, su, doas...',
+      }),
       field('become_username', 'Privilege escalation username'),
       secret('become_password', 'Privilege escalation password'),
     ],
@@ -65,7 +69,11 @@ const machine: TypeDefinition = {
   },
   forJobs: true,
   inject: {
-    arguments: { '--user': 'username', '--become-method': 'become_method', '--become-user': 'become_username' },
+    arguments: {
+      '--user': 'username',
+      '--become-method': 'become_method',
+      '--become-user': 'become_username',
+    },
     passwords: { connection: 'password', become: 'become_password' },
     sshKey: { privateKey: 'ssh_key_data', passphrase: 'ssh_key_unlock', certificate: 'ssh_public_key_data' },
   },
@@ -78,7 +86,9 @@ const ansibleVault: TypeDefinition = {
     kind: 'vault',
     fields: [
       secret('vault_password', 'Vault password'),
-      field('vault_id', 'Vault identifier', { helpText: 'Needed when a job holds several vault credentials.' }),
+      field('vault_id', 'Vault identifier', {
+        helpText: 'Needed when a job holds several vault credentials.',
+      }),
     ],
     required: ['vault_password'],
   },
@@ -92,7 +102,12 @@ const sourceControl: TypeDefinition = {
     id: 'scm',
     name: 'Source Control',
     kind: 'scm',
-    fields: [field('username', 'Username'), secret('password', 'Password or token'), privateKey(), passphrase()],
+    fields: [
+      field('username', 'Username'),
+      secret('password', 'Password or token'),
+      privateKey(),
+      passphrase(),
+    ],
     required: [],
   },
   forJobs: false,
@@ -105,7 +120,10 @@ const containerRegistry: TypeDefinition = {
     name: 'Container Registry',
     kind: 'registry',
     fields: [
-      field('host', 'Registry', { default: 'quay.io', helpText: 'Host of the registry, with a port if it has one.' }),
+      field('host', 'Registry', {
+        default: 'quay.io',
+        helpText: 'Host of the registry, with a port if it has one.',
+      }),
       field('username', 'Username'),
       secret('password', 'Password or token'),
       field('verify_ssl', 'Verify TLS', { type: 'boolean', default: true }),
@@ -117,7 +135,13 @@ const containerRegistry: TypeDefinition = {
 };
 
 /** Every credential type, in the order in which they are shown. */
-export const typeDefinitions: readonly TypeDefinition[] = [machine, ansibleVault, sourceControl, containerRegistry];
+export const typeDefinitions: readonly TypeDefinition[] = [
+  machine,
+  ansibleVault,
+  sourceControl,
+  containerRegistry,
+];
 
 /** The definition of a type; undefined for an id that is none. */
-export const findType = (id: string): TypeDefinition | undefined => typeDefinitions.find((definition) => definition.type.id === id);
+export const findType = (id: string): TypeDefinition | undefined =>
+  typeDefinitions.find((definition) => definition.type.id === id);

@@ -9,7 +9,13 @@
  */
 import type { EventOf } from '@gantry/contracts/envelope';
 import { makeEvent, type NewEvent } from '@gantry/contracts/envelope';
-import { GrantClosed, GrantCreated, GrantRedeemed, GrantRedemptionRefused, type credentialEvents } from '@gantry/contracts/credential';
+import {
+  GrantClosed,
+  GrantCreated,
+  GrantRedeemed,
+  GrantRedemptionRefused,
+  type credentialEvents,
+} from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 
 /** A credential at the version that the job was pinned to. */
@@ -56,24 +62,39 @@ export const evolveGrant = (grant: Grant, event: GrantEvent): Grant => {
 };
 
 /** Opens it. The same again is nothing; other credentials, or one that is closed, is `refused`. */
-export const createGrant = (grant: Grant, command: GrantId & { eventId: string; credentials: PinnedCredential[] }): NewEvent[] => {
+export const createGrant = (
+  grant: Grant,
+  command: GrantId & { eventId: string; credentials: PinnedCredential[] },
+): NewEvent[] => {
   const { eventId, jobId, epoch, credentials } = command;
   if (grant.state === 'none') return [makeEvent(GrantCreated, eventId, { jobId, epoch, credentials })];
   if (grant.state === 'closed') {
-    throw new PlatformError('refused', `Attempt ${epoch} of job ${jobId} is over: its credentials cannot be granted any more.`, {
-      details: { reason: 'closed', jobId, epoch },
-    });
+    throw new PlatformError(
+      'refused',
+      `Attempt ${epoch} of job ${jobId} is over: its credentials cannot be granted any more.`,
+      {
+        details: { reason: 'closed', jobId, epoch },
+      },
+    );
   }
-  const same = credentials.length === grant.credentials.length && credentials.every(({ id, version }, n) => grant.credentials[n]!.id === id && grant.credentials[n]!.version === version);
+  const same =
+    credentials.length === grant.credentials.length &&
+    credentials.every(
+      ({ id, version }, n) => grant.credentials[n]!.id === id && grant.credentials[n]!.version === version,
+    );
   if (!same) throw differs({ jobId, epoch });
   return [];
 };
 
 /** `refused`: there is a grant for this attempt, with other credentials or another proof key. */
 export const differs = ({ jobId, epoch }: GrantId): PlatformError =>
-  new PlatformError('refused', `Attempt ${epoch} of job ${jobId} was granted something else before: begin a new attempt.`, {
-    details: { reason: 'grant_differs', jobId, epoch },
-  });
+  new PlatformError(
+    'refused',
+    `Attempt ${epoch} of job ${jobId} was granted something else before: begin a new attempt.`,
+    {
+      details: { reason: 'grant_differs', jobId, epoch },
+    },
+  );
 
 /** Why a redemption is refused. */
 export type Refusal = 'already_redeemed' | 'closed' | 'bad_proof';
@@ -82,35 +103,53 @@ export type Refusal = 'already_redeemed' | 'closed' | 'bad_proof';
 export type RedemptionOutcome = { redeemed: true; again: boolean } | { redeemed: false; reason: Refusal };
 
 /** Decides about a redemption with a proof that holds or does not. Throws `not_found` where nothing was granted. */
-export const judgeRedemption = (grant: Grant, { jobId, epoch }: GrantId, thumbprint: string, proofHolds: boolean): RedemptionOutcome => {
-  if (grant.state === 'none') throw new PlatformError('not_found', `Nothing was granted to attempt ${epoch} of job ${jobId}.`);
+export const judgeRedemption = (
+  grant: Grant,
+  { jobId, epoch }: GrantId,
+  thumbprint: string,
+  proofHolds: boolean,
+): RedemptionOutcome => {
+  if (grant.state === 'none')
+    throw new PlatformError('not_found', `Nothing was granted to attempt ${epoch} of job ${jobId}.`);
   if (grant.state === 'closed') return { redeemed: false, reason: 'closed' };
   if (!proofHolds) return { redeemed: false, reason: 'bad_proof' };
   if (grant.state === 'open') return { redeemed: true, again: false };
-  return grant.thumbprint === thumbprint ? { redeemed: true, again: true } : { redeemed: false, reason: 'already_redeemed' };
+  return grant.thumbprint === thumbprint
+    ? { redeemed: true, again: true }
+    : { redeemed: false, reason: 'already_redeemed' };
 };
 
 // A pod that goes on guessing must not fill the log: people know after the first.
 const mostRefusals = 10;
 
 /** The events of a redemption. */
-export const recordRedemption = (grant: Grant, id: GrantId, thumbprint: string, outcome: RedemptionOutcome, eventId: string): NewEvent[] => {
+export const recordRedemption = (
+  grant: Grant,
+  id: GrantId,
+  thumbprint: string,
+  outcome: RedemptionOutcome,
+  eventId: string,
+): NewEvent[] => {
   const { jobId, epoch } = id;
-  if (outcome.redeemed) return outcome.again ? [] : [makeEvent(GrantRedeemed, eventId, { jobId, epoch, thumbprint })];
+  if (outcome.redeemed)
+    return outcome.again ? [] : [makeEvent(GrantRedeemed, eventId, { jobId, epoch, thumbprint })];
   if (grant.refusals >= mostRefusals) return [];
   return [makeEvent(GrantRedemptionRefused, eventId, { jobId, epoch, thumbprint, reason: outcome.reason })];
 };
 
 /** Closes it; one that was never opened too. The same again is nothing. */
-export const closeGrant = (grant: Grant, { jobId, epoch, eventId }: GrantId & { eventId: string }): NewEvent[] =>
-  grant.state === 'closed' ? [] : [makeEvent(GrantClosed, eventId, { jobId, epoch })];
+export const closeGrant = (
+  grant: Grant,
+  { jobId, epoch, eventId }: GrantId & { eventId: string },
+): NewEvent[] => (grant.state === 'closed' ? [] : [makeEvent(GrantClosed, eventId, { jobId, epoch })]);
 
 /** `forbidden`, as the pod is told. */
 export const redemptionRefused = (reason: Refusal, { jobId, epoch }: GrantId): PlatformError =>
   new PlatformError('forbidden', sentences[reason], { details: { reason, jobId, epoch } });
 
 const sentences: Record<Refusal, string> = {
-  already_redeemed: 'The credentials of this attempt were handed out already, to another key. This is recorded as an alarm.',
+  already_redeemed:
+    'The credentials of this attempt were handed out already, to another key. This is recorded as an alarm.',
   closed: 'This attempt of the job is over: its credentials are not handed out any more.',
   bad_proof: 'The proof does not fit this attempt of the job: only its own pod may have the credentials.',
 };

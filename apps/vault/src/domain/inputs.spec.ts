@@ -35,17 +35,35 @@ describe('the table of credential types', () => {
 
   it("has AWX's fields for a machine", () => {
     expect(machine.type.fields.map((field) => field.id)).toEqual([
-      'username', 'password', 'ssh_key_data', 'ssh_public_key_data', 'ssh_key_unlock', 'become_method', 'become_username', 'become_password',
+      'username',
+      'password',
+      'ssh_key_data',
+      'ssh_public_key_data',
+      'ssh_key_unlock',
+      'become_method',
+      'become_username',
+      'become_password',
     ]);
     expect(machine.type.fields.filter((field) => field.secret).map((field) => field.id)).toEqual([
-      'password', 'ssh_key_data', 'ssh_public_key_data', 'ssh_key_unlock', 'become_password',
+      'password',
+      'ssh_key_data',
+      'ssh_public_key_data',
+      'ssh_key_unlock',
+      'become_password',
     ]);
   });
 });
 
 describe('inputs of a credential', () => {
   it('are kept apart: what is secret and what is not', () => {
-    expect(checkInputs(machine, { username: 'deploy', password: 'hunter22', become_method: 'sudo', become_username: '' })).toEqual({
+    expect(
+      checkInputs(machine, {
+        username: 'deploy',
+        password: 'hunter22',
+        become_method: 'sudo',
+        become_username: '',
+      }),
+    ).toEqual({
       plain: { username: 'deploy', become_method: 'sudo' },
       secret: { password: 'hunter22' },
     });
@@ -56,11 +74,15 @@ describe('inputs of a credential', () => {
   });
 
   it('are refused with a field that the type does not have, which is not quoted', () => {
-    expect(messageOf(() => checkInputs(machine, { 'hunter2-as-a-name': 'x' }))).toMatch(/^(?!.*hunter2).*become_password/);
+    expect(messageOf(() => checkInputs(machine, { 'hunter2-as-a-name': 'x' }))).toMatch(
+      /^(?!.*hunter2).*become_password/,
+    );
   });
 
   it('are refused without a field that is needed', () => {
-    expect(messageOf(() => checkInputs(findType('vault')!, { vault_id: 'prod' }))).toBe('Vault credential: vault_password is needed.');
+    expect(messageOf(() => checkInputs(findType('vault')!, { vault_id: 'prod' }))).toBe(
+      'Vault credential: vault_password is needed.',
+    );
   });
 
   it.each([
@@ -78,6 +100,8 @@ describe('inputs of a credential', () => {
   });
 
   it('may say verify_ssl with a boolean alone', () => {
-    expect(messageOf(() => checkInputs(findType('registry')!, { verify_ssl: 'yes' }))).toContain('true or false');
+    expect(messageOf(() => checkInputs(findType('registry')!, { verify_ssl: 'yes' }))).toContain(
+      'true or false',
+    );
   });
 });

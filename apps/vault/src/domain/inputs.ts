@@ -19,7 +19,12 @@ export const checkInputs = (definition: TypeDefinition, inputs: Record<string, u
   const known = new Set(type.fields.map((field) => field.id));
   for (const name of Object.keys(inputs)) {
     // A name is the caller's text: it may be a secret in the wrong place.
-    if (!known.has(name)) throw wrong(type, null, `it has a field that ${type.name} credentials do not have. Their fields: ${[...known].join(', ')}`);
+    if (!known.has(name))
+      throw wrong(
+        type,
+        null,
+        `it has a field that ${type.name} credentials do not have. Their fields: ${[...known].join(', ')}`,
+      );
   }
   const checked: CheckedInputs = { plain: {}, secret: {} };
   for (const field of type.fields) {
@@ -39,7 +44,11 @@ export const checkInputs = (definition: TypeDefinition, inputs: Record<string, u
   return checked;
 };
 
-const checkText = ({ type, inject }: TypeDefinition, field: CredentialType['fields'][number], value: unknown): string => {
+const checkText = (
+  { type, inject }: TypeDefinition,
+  field: CredentialType['fields'][number],
+  value: unknown,
+): string => {
   const fail = (why: string): PlatformError => wrong(type, field.id, why);
   if (typeof value !== 'string') throw fail('is text');
   const limit = field.multiline ? longest.multiline : longest.oneLine;
@@ -52,15 +61,26 @@ const checkText = ({ type, inject }: TypeDefinition, field: CredentialType['fiel
     throw fail('does not begin with "-": ansible-playbook would take it for an option');
   }
   if (!field.secret) return value;
-  if (value === ENCRYPTED) throw fail(`reads ${ENCRYPTED}, which stands for a stored secret: a new credential needs the secret itself`);
+  if (value === ENCRYPTED)
+    throw fail(
+      `reads ${ENCRYPTED}, which stands for a stored secret: a new credential needs the secret itself`,
+    );
   if (value.trim().length < SHORTEST_SECRET) {
-    throw fail(`is shorter than ${SHORTEST_SECRET} characters: it could not be masked in the output of a job`);
+    throw fail(
+      `is shorter than ${SHORTEST_SECRET} characters: it could not be masked in the output of a job`,
+    );
   }
   return value;
 };
 
 /** `invalid`, about one field of a credential of this type. */
 export const wrong = (type: CredentialType, field: string | null, why: string): PlatformError =>
-  new PlatformError('invalid', field === null ? `This ${type.name} credential is not right: ${why}.` : `${type.name} credential: ${field} ${why}.`, {
-    details: { credentialType: type.id, ...(field === null ? {} : { field }) },
-  });
+  new PlatformError(
+    'invalid',
+    field === null
+      ? `This ${type.name} credential is not right: ${why}.`
+      : `${type.name} credential: ${field} ${why}.`,
+    {
+      details: { credentialType: type.id, ...(field === null ? {} : { field }) },
+    },
+  );

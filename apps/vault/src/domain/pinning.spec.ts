@@ -16,7 +16,11 @@ const credential = (credentialType: string, inputs: Record<string, unknown> = {}
   createdAt: '2026-01-01T00:00:00.000Z',
 });
 const someone = (...roles: Principal['organizations'][string]): Principal => ({
-  userId: organizationId, tokenId: organizationId, username: 'ann', superuser: false, auditor: false,
+  userId: organizationId,
+  tokenId: organizationId,
+  username: 'ann',
+  superuser: false,
+  auditor: false,
   organizations: { [organizationId]: roles },
 });
 const none = new Set<string>();
@@ -32,11 +36,24 @@ const thrown = (...args: Parameters<typeof checkPins>): unknown => {
 
 describe('the credentials of a job', () => {
   it('may be one of each type, and vault passwords with different ids', () => {
-    expect(thrown([credential('ssh'), credential('vault', { vault_id: 'a' }), credential('vault', { vault_id: 'b' }), credential('vault')], none, someone())).toBe('allowed');
+    expect(
+      thrown(
+        [
+          credential('ssh'),
+          credential('vault', { vault_id: 'a' }),
+          credential('vault', { vault_id: 'b' }),
+          credential('vault'),
+        ],
+        none,
+        someone(),
+      ),
+    ).toBe('allowed');
   });
   it('may not be two of one type', () => {
     expect(thrown([credential('ssh'), credential('ssh')], none, someone())).toBe('credential_type_twice');
-    expect(thrown([credential('vault'), credential('vault', { vault_id: '' })], none, someone())).toBe('vault_id_twice');
+    expect(thrown([credential('vault'), credential('vault', { vault_id: '' })], none, someone())).toBe(
+      'vault_id_twice',
+    );
   });
   it('may not be what Gantry keeps for itself', () => {
     expect(thrown([credential('scm')], none, someone())).toBe('credential_kind');
@@ -47,7 +64,9 @@ describe('the credentials of a job', () => {
 describe('a prompted credential', () => {
   it('needs the use of it', () => {
     const chosen = credential('ssh');
-    const outcomes = (['use', 'admin', 'read', 'execute', 'auditor', 'member'] as const).map((role) => thrown([chosen], new Set([chosen.id]), someone(role)));
+    const outcomes = (['use', 'admin', 'read', 'execute', 'auditor', 'member'] as const).map((role) =>
+      thrown([chosen], new Set([chosen.id]), someone(role)),
+    );
     expect(outcomes).toEqual(['allowed', 'allowed', 'forbidden', 'forbidden', 'forbidden', 'not_found']);
   });
 });

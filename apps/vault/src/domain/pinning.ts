@@ -10,29 +10,46 @@ import { findType } from './credential-type.js';
  * not even see, `forbidden` for one they may not use, `refused` (reason `credential_kind`, `credential_type_twice`,
  * `vault_id_twice`) for a set that no job can hold.
  */
-export const checkPins = (credentials: readonly Credential[], prompted: ReadonlySet<string>, principal: Principal): void => {
+export const checkPins = (
+  credentials: readonly Credential[],
+  prompted: ReadonlySet<string>,
+  principal: Principal,
+): void => {
   for (const credential of credentials) {
     if (!prompted.has(credential.id)) continue;
     if (!can(principal, 'read', credential.organizationId)) throw noSuchCredential(credential.id);
     if (!can(principal, 'use', credential.organizationId)) {
-      throw new PlatformError('forbidden', `${principal.username} may not use the credential ${credential.name}: ask an administrator of its organization for the role.`, {
-        details: { action: 'use', id: credential.id },
-      });
+      throw new PlatformError(
+        'forbidden',
+        `${principal.username} may not use the credential ${credential.name}: ask an administrator of its organization for the role.`,
+        {
+          details: { action: 'use', id: credential.id },
+        },
+      );
     }
   }
   const taken = new Map<string, Credential>();
   for (const credential of credentials) {
     const definition = findType(credential.credentialType);
     if (!definition?.forJobs) {
-      throw refused('credential_kind', `The credential ${credential.name} (${definition?.type.name ?? credential.credentialType}) is not for jobs: leave it out.`);
+      throw refused(
+        'credential_kind',
+        `The credential ${credential.name} (${definition?.type.name ?? credential.credentialType}) is not for jobs: leave it out.`,
+      );
     }
     const distinct = definition.distinctBy ? String(credential.inputs[definition.distinctBy] ?? '') : '';
     const place = JSON.stringify([credential.credentialType, distinct]);
     const other = taken.get(place);
     if (other) {
       throw definition.distinctBy
-        ? refused('vault_id_twice', `${other.name} and ${credential.name} have the same ${definition.distinctBy}: a job holds one of them.`)
-        : refused('credential_type_twice', `${other.name} and ${credential.name} are both ${definition.type.name} credentials: a job holds one.`);
+        ? refused(
+            'vault_id_twice',
+            `${other.name} and ${credential.name} have the same ${definition.distinctBy}: a job holds one of them.`,
+          )
+        : refused(
+            'credential_type_twice',
+            `${other.name} and ${credential.name} are both ${definition.type.name} credentials: a job holds one.`,
+          );
     }
     taken.set(place, credential);
   }
@@ -40,6 +57,9 @@ export const checkPins = (credentials: readonly Credential[], prompted: Readonly
 
 /** `not_found`, for one that is not there or not theirs to see. */
 export const noSuchCredential = (id: string): PlatformError =>
-  new PlatformError('not_found', `There is no credential ${id}, or it is not yours to see.`, { details: { id } });
+  new PlatformError('not_found', `There is no credential ${id}, or it is not yours to see.`, {
+    details: { id },
+  });
 
-const refused = (reason: string, message: string): PlatformError => new PlatformError('refused', message, { details: { reason } });
+const refused = (reason: string, message: string): PlatformError =>
+  new PlatformError('refused', message, { details: { reason } });
