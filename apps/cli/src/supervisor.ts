@@ -9,7 +9,7 @@ import { serviceNames } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import { provision } from '@gantry/eventlog/migrate';
 import { gitPart } from './git.part.js';
-import { readMachine, ROOT, writeAtomically, type Machine } from './home.js';
+import { homePath, readMachine, ROOT, writeAtomically, type Machine } from './home.js';
 import { makeStreams, natsPart } from './nats.part.js';
 import { createPart, type Part, type PartSpec } from './part.js';
 import { choosePorts, type Ports } from './ports.js';
@@ -114,7 +114,8 @@ const baseParts = (machine: Machine, ports: Ports, secrets: Secrets): PartSpec[]
   if (machine.engine.managed && service) {
     const socket = fileURLToPath(machine.engine.socket.replace(/^unix:/, 'file:'));
     rmSync(socket, { force: true });
-    parts.push({ name: 'engine', ...service, ready: async () => assertExists(socket) });
+    // Its container monitors leave marks in the folder they are started in.
+    parts.push({ name: 'engine', ...service, cwd: homePath('run'), ready: async () => assertExists(socket) });
   }
   return parts;
 };

@@ -51,6 +51,8 @@ export const startEngine = async (): Promise<TestEngine> => {
   const start = async (): Promise<void> => {
     service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], {
       env: environment,
+      // Its container monitors leave marks in the folder they are started in.
+      cwd: folder,
       stdio: 'ignore',
     });
     await vi.waitFor(
