@@ -27,8 +27,26 @@ interface Answer<T> {
   errors?: { message: string; extensions?: { code?: string } }[];
 }
 
-/** Runs a query or mutation. Throws what the API says, by its code; `unavailable` when it cannot be reached. */
+/** While our own supervisor lives, a gateway that does not answer is being started again. */
+const RESTART_MILLISECONDS = 30_000;
+
+/**
+ * Runs a query or mutation; rides out a restart of our own services (every mutation of the command line may be repeated).
+ * Throws what the API says, by its code; `unavailable` when it cannot be reached.
+ */
 export const request = async <T>(endpoint: Endpoint, query: string, variables: Record<string, unknown> = {}): Promise<T> => {
+  for (const started = performance.now(); ; ) {
+    try {
+      return await requestOnce<T>(endpoint, query, variables);
+    } catch (error) {
+      const passing = error instanceof PlatformError && error.code === 'unavailable';
+      if (!passing || !readState() || performance.now() - started > RESTART_MILLISECONDS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+};
+
+const requestOnce = async <T>(endpoint: Endpoint, query: string, variables: Record<string, unknown>): Promise<T> => {
   let answer: Answer<T>;
   try {
     const response = await fetch(endpoint.url, {
