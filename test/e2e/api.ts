@@ -183,8 +183,15 @@ export const containersOf = (jobId: string): string[] =>
     .split('\n')
     .filter(Boolean);
 
+interface Status {
+  services: Record<string, { pid: number }>;
+  parts: Record<string, { pid: number }>;
+}
+
+const status = (): Status => JSON.parse(gantry('status', '--json').stdout) as Status;
+
 /** Process id of a service, as `gantry status` says it. */
-export const pidOf = (service: string): number =>
-  (JSON.parse(gantry('status', '--json').stdout) as { services: Record<string, { pid: number }> }).services[
-    service
-  ]!.pid;
+export const pidOf = (service: string): number => status().services[service]!.pid;
+
+/** Process id of Postgres, nats-server and so on. */
+export const partPid = (part: string): number => status().parts[part]!.pid;
