@@ -44,6 +44,10 @@ async function main(args) {
     process.stdout.write(HELP);
     return 0;
   }
+  if (plan.own === 'usage') {
+    process.stderr.write(`gantry: there is no ${args[0]}: ./gantry --help shows what there is\n`);
+    return 2;
+  }
   if (plan.own === 'doctor') return doctor(args);
   const progress = new Progress();
   const since = Date.now();

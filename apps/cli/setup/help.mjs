@@ -26,5 +26,9 @@ Environment
   GANTRY_EE_IMAGE        use this image as the local Execution Environment instead of building one
   GANTRY_NO_INSTALL=1    never install packages; say what is missing instead
 
-Exit codes: 0 done; 1 failed (the job's failure too); 2 wrong usage; 3 something must be installed by hand.
+Exit codes
+  0  done; a followed job was successful      4    refused: no such thing, not allowed, not possible now
+  1  failed; the followed job too             5    Gantry does not answer
+  2  wrong usage                              6    the followed job was canceled
+  3  something must be installed by hand      130  stopped by Ctrl-C; a followed job goes on
 `;

@@ -23,15 +23,23 @@ const MACHINE = ['packages', 'npm', 'nats', 'ee', 'engine', 'postgres', 'build',
 /** Commands that start things on this machine; the others talk to what runs, or only read. */
 const STARTING = new Set(['demo', 'up', 'bench', 'test']);
 
+/** Every command: a mistyped one is refused at once, not after an installation. The compiled program has the details. */
+const COMMANDS = new Set([
+  ...STARTING,
+  ...['down', 'status', 'reset', 'launch', 'jobs', 'job', 'cancel', 'token', 'doctor', 'help'],
+  ...['migrate', 'secrets', 'supervise'],
+]);
+
 /**
  * The steps of a command.
  * @param {string[]} args the words after `./gantry`
- * @returns {{ own: 'doctor' | 'help' | undefined, steps: StepName[] }} own: answered here, without the compiled code
+ * @returns {{ own: 'doctor' | 'help' | 'usage' | undefined, steps: StepName[] }} own: answered here, without the compiled code
  */
 export function planFor(args) {
   const command = args.find((arg) => !arg.startsWith('-'));
   const help = args.includes('--help') || args.includes('-h') || command === 'help';
   if (command === 'doctor' && !help) return { own: 'doctor', steps: [] };
+  if (command ? !COMMANDS.has(command) : args.length > 0 && !help) return { own: 'usage', steps: [] };
   if (help || !command) return { own: 'help', steps: [] };
   if (!STARTING.has(command)) return { own: undefined, steps: CODE };
   return { own: undefined, steps: command === 'test' ? [...MACHINE, 'sshd'] : MACHINE };

@@ -9,6 +9,12 @@ describe('what a command needs', () => {
     expect(planFor(['doctor', '--json'])).toEqual({ own: 'doctor', steps: [] });
   });
 
+  it('is nothing for what does not exist', () => {
+    for (const args of [['nosuch'], ['--nonsense'], ['nosuch', '--help']]) {
+      expect(planFor(args)).toEqual({ own: 'usage', steps: [] });
+    }
+  });
+
   it('is the code alone for what talks to a running system', () => {
     for (const command of ['status', 'jobs', 'job', 'launch', 'down', 'token', 'reset']) {
       expect(planFor([command, '--json']).steps).toEqual(['npm', 'build']);

@@ -1,6 +1,16 @@
 /** This checkout made runnable: the npm packages installed, the sources compiled. Skipped when nothing changed. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, SetupError, Stopped } from './run.mjs';
 
@@ -124,11 +134,17 @@ export const buildCurrent = (root) =>
  */
 export async function build({ root, log, detail }) {
   const fingerprint = sourcesFingerprint(root);
+  const sockets = mkdtempSync(join(tmpdir(), 'gantry-build-'));
   const env = {
     NX_DAEMON: 'false',
     NX_NO_CLOUD: 'true',
     NX_TUI: 'false',
     NX_SKIP_REMOTE_CACHE: 'true',
+    // What Nx keeps stays in the checkout: left alone, it writes to ~/.nx and /tmp/.nx.
+    NX_CACHE_DIRECTORY: join(root, '.nx', 'cache'),
+    NX_WORKSPACE_DATA_DIRECTORY: join(root, '.nx', 'workspace-data'),
+    NX_SKIP_NATIVE_FILE_CACHE: 'true',
+    NX_SOCKET_DIR: sockets,
     FORCE_COLOR: undefined,
     NO_COLOR: '1',
     NODE_OPTIONS: undefined,
@@ -142,12 +158,16 @@ export async function build({ root, log, detail }) {
     const project = /^@gantry\/([\w-]+): > @gantry/.exec(line)?.[1];
     if (project) detail?.(project);
   };
-  await run(process.execPath, words, { cwd: root, log, env, onLine }).catch((error) => {
+  try {
+    await run(process.execPath, words, { cwd: root, log, env, onLine });
+  } catch (error) {
     if (error instanceof Stopped || errors.size === 0) throw error;
     const shown = [...errors].slice(0, 15);
     throw new SetupError(
       `The sources do not compile:\n${shown.map((line) => `   ${line}`).join('\n')}\nAll of it: ${log}`,
     );
-  });
+  } finally {
+    rmSync(sockets, { recursive: true, force: true });
+  }
   writeStamp(root, 'build', fingerprint);
 }

@@ -88,10 +88,16 @@ export const launchCommand = async (jobTemplate: string, options: LaunchOptions)
 
 /** Prints a job's output as it comes and, at its end, how it went; the exit code says the same. */
 export const followToEnd = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
+  const stopFollowing = () => {
+    process.stderr.write(`\nNot followed any more; the job goes on. See it: ./gantry job ${id} --follow   End it: ./gantry cancel ${id}\n`);
+    process.exit(exitCodes.interrupted);
+  };
+  process.once('SIGINT', stopFollowing);
   for await (const batch of follow(endpoint, id)) {
     for (const { stdout } of batch.events) if (stdout) (json ? process.stderr : process.stdout).write(`${safeOutput(stdout)}\n`);
   }
   const job = await untilOver(endpoint, id);
+  process.off('SIGINT', stopFollowing);
   if (json) printJson(job);
   else print(`\n${ending(job)}`);
   return job.status === 'SUCCESSFUL' ? exitCodes.ok : job.status === 'CANCELED' ? exitCodes.canceled : exitCodes.failed;
@@ -120,9 +126,9 @@ export const getJob = async (endpoint: Endpoint, id: string): Promise<JobView> =
 };
 
 /** `gantry jobs`. */
-export const jobsCommand = async (options: { json?: boolean; first: string }): Promise<number> => {
+export const jobsCommand = async (options: { json?: boolean; first: number }): Promise<number> => {
   const query = 'query ($first: Int) { jobs(first: $first) { totalCount nodes { id name status createdAt elapsedSeconds launchedBy reason { message } } } }';
-  const { jobs } = await request<{ jobs: { totalCount: number; nodes: JobView[] } }>(findEndpoint(), query, { first: Number(options.first) });
+  const { jobs } = await request<{ jobs: { totalCount: number; nodes: JobView[] } }>(findEndpoint(), query, { first: options.first });
   if (options.json) return printJson(jobs.nodes), exitCodes.ok;
   if (jobs.nodes.length === 0) return print('No job yet. Launch one: ./gantry launch "Demo Job Template" --follow'), exitCodes.ok;
   const rows = jobs.nodes.map((job) => [job.id, job.name, status(job.status), job.createdAt.replace('T', ' ').slice(0, 19), job.elapsedSeconds === null ? '' : `${job.elapsedSeconds.toFixed(1)} s`, job.launchedBy]);

@@ -42,8 +42,8 @@ export const superviseCommand = async (): Promise<number> => {
   const supervisor = await startAll(async (_, run) => run(), asked);
   try {
     await seedHere();
-    process.send?.('ready');
-    if (process.connected) process.disconnect();
+    // Whoever started us may have gone meanwhile: we run on without.
+    if (process.connected) process.send?.('ready', () => process.connected && process.disconnect());
     await aborted(asked);
   } finally {
     await supervisor.stop();
@@ -76,10 +76,20 @@ const startDetached = (): Promise<void> =>
     const main = fileURLToPath(new URL('./main.js', import.meta.url));
     const child = spawn(process.execPath, [main, 'supervise'], { detached: true, stdio: ['ignore', log, log, 'ipc'], cwd: '/' });
     closeSync(log);
+    let interrupted = false;
+    const interrupt = () => {
+      interrupted = true;
+      child.kill('SIGTERM');
+    };
+    process.on('SIGINT', interrupt);
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve());
-      child.once('exit', () => reject(new PlatformError('unavailable', `Gantry did not start:\n${readFileSync(file, 'utf8').trim().split('\n').slice(-12).join('\n')}`)));
+      child.once('exit', () => {
+        if (interrupted) process.exit(exitCodes.interrupted);
+        reject(new PlatformError('unavailable', `Gantry did not start:\n${readFileSync(file, 'utf8').trim().split('\n').slice(-12).join('\n')}`));
+      });
     });
+    process.off('SIGINT', interrupt);
     child.disconnect();
     child.unref();
   });

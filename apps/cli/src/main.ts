@@ -1,21 +1,25 @@
 /** `gantry`: the command line. ./gantry prepares the machine (apps/cli/setup) and then runs this. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '@gantry/contracts/errors';
 import { benchCommand } from './bench.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
 import { demoCommand, downCommand, resetCommand, statusCommand, superviseCommand, tokenCommand, upCommand } from './machine.command.js';
 import { migrateCommand, secretsCommand } from './migrate.command.js';
-import { report } from './terminal.js';
+import { exitCodes, report } from './terminal.js';
 import { testCommand } from './test.command.js';
 
 const program = new Command('gantry')
   .description('Runs Ansible jobs: each in a pod of its own, with a complete, live and verifiable record.')
+  // Said before the commands are made: each takes it over when it is made.
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage))
+  .showHelpAfterError('(--help shows how it is used)')
   .helpOption('-h, --help', 'show this')
   .addHelpText(
     'after',
     `
 Exit codes: 0 done (a followed job: successful) · 1 failed (the job, or something unforeseen) · 2 wrong usage · 3 something is not
-installed · 4 refused (no such thing, not allowed, not possible now) · 5 Gantry does not answer · 6 the followed job was canceled
+installed · 4 refused (no such thing, not allowed, not possible now) · 5 Gantry does not answer · 6 the followed job was canceled ·
+130 stopped by Ctrl-C (a job that was followed goes on)
 
 Environment: GANTRY_HOME where the installation lies (.gantry) · GANTRY_URL, GANTRY_TOKEN another Gantry to talk to · GANTRY_PORT the
 page's port · GANTRY_POSTGRES_URL, GANTRY_NATS_URL servers of your own · GANTRY_PROCESSES=separate a process per service`,
@@ -27,6 +31,10 @@ const run =
   async (...args: A): Promise<void> => {
     process.exitCode = await command(...args).catch(report);
   };
+const count = (value: string): number => {
+  if (!/^[1-9]\d{0,3}$/.test(value)) throw new InvalidArgumentError('Give a number from 1 to 9999.');
+  return Number(value);
+};
 const repeat = (value: string, before: string[] = []) => [...before, value];
 
 program.command('demo').description('start everything, run the demo job and follow it').option('--no-keep', 'stop everything afterwards').action(run(demoCommand));
@@ -42,7 +50,7 @@ program
   .option('-f, --follow', 'show the output until the job is over')
   .option('--json')
   .action(run(launchCommand));
-program.command('jobs').description('the latest jobs').option('--first <n>', 'how many', '20').option('--json').action(run(jobsCommand));
+program.command('jobs').description('the latest jobs').option('--first <n>', 'how many', count, 20).option('--json').action(run(jobsCommand));
 program
   .command('job <id>')
   .description('one job')
@@ -64,7 +72,7 @@ program.command('supervise', { hidden: true }).action(run(superviseCommand));
 process.on('SIGPIPE', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 try {
-  await program.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).parseAsync();
+  await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error instanceof Error ? error : new PlatformError('defect', String(error)));
 }

@@ -8,7 +8,7 @@ const onTerminal = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
 export const paint = colors.createColors(onTerminal);
 
 /** Exit codes, as `gantry --help` documents them. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, missing: 3, refused: 4, unavailable: 5, canceled: 6 } as const;
+export const exitCodes = { ok: 0, failed: 1, usage: 2, missing: 3, refused: 4, unavailable: 5, canceled: 6, interrupted: 130 } as const;
 
 const exitOf: Record<ErrorCode, number> = {
   invalid: exitCodes.usage,
