@@ -4,4 +4,6 @@
  */
 import { serviceNames } from '@gantry/contracts/command';
 
-await Promise.all(serviceNames.map((name) => import(new URL(`../../${name}/dist/main.js`, import.meta.url).href)));
+await Promise.all(
+  serviceNames.map((name) => import(new URL(`../../${name}/dist/main.js`, import.meta.url).href)),
+);

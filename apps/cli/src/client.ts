@@ -16,10 +16,25 @@ export interface Endpoint {
 export const findEndpoint = (): Endpoint => {
   const given = process.env['GANTRY_URL'];
   const state = given ? null : readState();
-  if (!given && !state) throw new PlatformError('unavailable', 'Gantry does not run: start it with ./gantry up (or ./gantry demo).');
-  const token = process.env['GANTRY_TOKEN'] ?? (existsSync(TOKEN_FILE) ? readFileSync(TOKEN_FILE, 'utf8').trim() : undefined);
-  if (!token) throw new PlatformError('unauthenticated', `No token: set GANTRY_TOKEN, or read ${TOKEN_FILE} as the user who started Gantry.`);
-  return { url: given ? `${given.replace(/\/+$/, '').replace(/\/graphql$/, '')}/graphql` : `http://127.0.0.1:${state!.ports['gateway']}/graphql`, token };
+  if (!given && !state)
+    throw new PlatformError(
+      'unavailable',
+      'Gantry does not run: start it with ./gantry up (or ./gantry demo).',
+    );
+  const token =
+    process.env['GANTRY_TOKEN'] ??
+    (existsSync(TOKEN_FILE) ? readFileSync(TOKEN_FILE, 'utf8').trim() : undefined);
+  if (!token)
+    throw new PlatformError(
+      'unauthenticated',
+      `No token: set GANTRY_TOKEN, or read ${TOKEN_FILE} as the user who started Gantry.`,
+    );
+  return {
+    url: given
+      ? `${given.replace(/\/+$/, '').replace(/\/graphql$/, '')}/graphql`
+      : `http://127.0.0.1:${state!.ports['gateway']}/graphql`,
+    token,
+  };
 };
 
 interface Answer<T> {
@@ -34,8 +49,12 @@ const RESTART_MILLISECONDS = 30_000;
  * Runs a query or mutation; rides out a restart of our own services (every mutation of the command line may be repeated).
  * Throws what the API says, by its code; `unavailable` when it cannot be reached.
  */
-export const request = async <T>(endpoint: Endpoint, query: string, variables: Record<string, unknown> = {}): Promise<T> => {
-  for (const started = performance.now(); ; ) {
+export const request = async <T>(
+  endpoint: Endpoint,
+  query: string,
+  variables: Record<string, unknown> = {},
+): Promise<T> => {
+  for (const started = performance.now(); ;) {
     try {
       return await requestOnce<T>(endpoint, query, variables);
     } catch (error) {
@@ -46,7 +65,11 @@ export const request = async <T>(endpoint: Endpoint, query: string, variables: R
   }
 };
 
-const requestOnce = async <T>(endpoint: Endpoint, query: string, variables: Record<string, unknown>): Promise<T> => {
+const requestOnce = async <T>(
+  endpoint: Endpoint,
+  query: string,
+  variables: Record<string, unknown>,
+): Promise<T> => {
   let answer: Answer<T>;
   try {
     const response = await fetch(endpoint.url, {
@@ -56,14 +79,26 @@ const requestOnce = async <T>(endpoint: Endpoint, query: string, variables: Reco
     });
     answer = (await response.json()) as Answer<T>;
   } catch (error) {
-    throw new PlatformError('unavailable', `${endpoint.url} does not answer: is Gantry running? (./gantry status)`, { cause: error });
+    throw new PlatformError(
+      'unavailable',
+      `${endpoint.url} does not answer: is Gantry running? (./gantry status)`,
+      { cause: error },
+    );
   }
   if (answer.errors?.length) throw errorOf(answer.errors[0]!);
   return answer.data as T;
 };
 
-const errorOf = ({ message, extensions }: { message: string; extensions?: { code?: string } }): PlatformError => {
-  const code = Object.entries(errorTreatments).find(([, treatment]) => treatment.graphql === extensions?.code)?.[0] ?? 'defect';
+const errorOf = ({
+  message,
+  extensions,
+}: {
+  message: string;
+  extensions?: { code?: string };
+}): PlatformError => {
+  const code =
+    Object.entries(errorTreatments).find(([, treatment]) => treatment.graphql === extensions?.code)?.[0] ??
+    'defect';
   return new PlatformError(code as ErrorCode, message);
 };
 
@@ -93,7 +128,10 @@ export async function* follow(endpoint: Endpoint, jobId: string): AsyncGenerator
       retryAttempts: 0,
     });
     try {
-      for await (const result of client.iterate<{ jobOutput: OutputBatch }>({ query: FOLLOW, variables: { jobId, after } })) {
+      for await (const result of client.iterate<{ jobOutput: OutputBatch }>({
+        query: FOLLOW,
+        variables: { jobId, after },
+      })) {
         if (result.errors?.length) throw errorOf(result.errors[0] as never);
         const batch = result.data!.jobOutput;
         lastSeen = performance.now();
@@ -102,9 +140,15 @@ export async function* follow(endpoint: Endpoint, jobId: string): AsyncGenerator
         if (batch.final) return;
       }
     } catch (error) {
-      const lasting = error instanceof PlatformError && errorTreatments[error.code].retry === 'never' && error.code !== 'defect';
+      const lasting =
+        error instanceof PlatformError &&
+        errorTreatments[error.code].retry === 'never' &&
+        error.code !== 'defect';
       if (lasting) throw error;
-      if (performance.now() - lastSeen > 60_000) throw new PlatformError('unavailable', 'The output cannot be followed: Gantry does not answer.', { cause: error });
+      if (performance.now() - lastSeen > 60_000)
+        throw new PlatformError('unavailable', 'The output cannot be followed: Gantry does not answer.', {
+          cause: error,
+        });
     } finally {
       void client.dispose();
     }

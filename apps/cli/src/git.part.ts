@@ -19,7 +19,15 @@ export const gitPart = (git: Machine['git'], port: number): PartSpec => {
   return {
     name: 'git',
     command: git.daemon,
-    args: ['--listen=127.0.0.1', `--port=${port}`, `--base-path=${base}`, '--export-all', '--reuseaddr', '--informative-errors', base],
+    args: [
+      '--listen=127.0.0.1',
+      `--port=${port}`,
+      `--base-path=${base}`,
+      '--export-all',
+      '--reuseaddr',
+      '--informative-errors',
+      base,
+    ],
     // The repository belongs to whoever set it up, which git would refuse to serve to another user.
     env: { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' },
     ready: () =>
@@ -38,11 +46,17 @@ const publishDemo = (command: string, bare: string): void => {
   const work = mkdtempSync(join(tmpdir(), 'gantry-demo-'));
   const env = {
     ...process.env,
-    GIT_AUTHOR_NAME: 'Gantry', GIT_AUTHOR_EMAIL: 'demo@gantry.invalid', GIT_AUTHOR_DATE: '2026-01-01T00:00:00Z',
-    GIT_COMMITTER_NAME: 'Gantry', GIT_COMMITTER_EMAIL: 'demo@gantry.invalid', GIT_COMMITTER_DATE: '2026-01-01T00:00:00Z',
-    GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_SYSTEM: '/dev/null',
+    GIT_AUTHOR_NAME: 'Gantry',
+    GIT_AUTHOR_EMAIL: 'demo@gantry.invalid',
+    GIT_AUTHOR_DATE: '2026-01-01T00:00:00Z',
+    GIT_COMMITTER_NAME: 'Gantry',
+    GIT_COMMITTER_EMAIL: 'demo@gantry.invalid',
+    GIT_COMMITTER_DATE: '2026-01-01T00:00:00Z',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_SYSTEM: '/dev/null',
   };
-  const git = (...args: string[]) => execFileSync(command, args, { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const git = (...args: string[]) =>
+    execFileSync(command, args, { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] });
   try {
     if (!existsSync(bare)) {
       mkdirSync(bare, { recursive: true });

@@ -23,7 +23,9 @@ const Engine = z.object({
   socket: z.string(),
   env: z.record(z.string(), z.string()),
   managed: z.boolean(),
-  service: z.object({ command: z.string(), args: z.array(z.string()), env: z.record(z.string(), z.string()) }).nullable(),
+  service: z
+    .object({ command: z.string(), args: z.array(z.string()), env: z.record(z.string(), z.string()) })
+    .nullable(),
   network: z.enum(['bridge', 'host']),
 });
 
@@ -32,7 +34,14 @@ export const Machine = z.object({
   natsServer: z.string().nullable(),
   engine: Engine,
   eeImage: z.string(),
-  postgres: z.object({ binDir: z.string(), dataDir: z.string(), uid: z.number().nullable(), gid: z.number().nullable() }).nullable(),
+  postgres: z
+    .object({
+      binDir: z.string(),
+      dataDir: z.string(),
+      uid: z.number().nullable(),
+      gid: z.number().nullable(),
+    })
+    .nullable(),
   git: z.object({ command: z.string(), daemon: z.string() }),
 });
 /** What the set-up found on this machine. */
@@ -46,7 +55,8 @@ export const readMachine = (): Machine => {
 };
 
 /** Reads a JSON file, or gives `fallback` when there is none. */
-export const readJson = <T>(file: string, fallback: T): T => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : fallback);
+export const readJson = <T>(file: string, fallback: T): T =>
+  existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : fallback;
 
 /** Writes a file in one step, so that nobody reads half of it. Mode 0600 unless said otherwise. */
 export const writeAtomically = (file: string, content: string | Buffer, mode = 0o600): void => {

@@ -22,7 +22,10 @@ export interface JobView {
   createdAt: string;
   startedAt: string | null;
   elapsedSeconds: number | null;
-  pinned: { image: { name: string; image: string; digest: string | null }; project: { branch: string; commit: string } } | null;
+  pinned: {
+    image: { name: string; image: string; digest: string | null };
+    project: { branch: string; commit: string };
+  } | null;
   agent: { version: string; ansibleCore: string | null } | null;
   record: { lastCounter: number; lastLine: number; sha256: string } | null;
   hostSummaries: { nodes: Record<string, string | number>[] };
@@ -49,23 +52,33 @@ export const parseExtraVars = (given: string[]): Record<string, unknown> => {
     try {
       value = parseYaml(text, { maxAliasCount: 20 });
     } catch (error) {
-      throw new PlatformError('invalid', `-e ${text}: neither NAME=VALUE nor YAML: ${(error as Error).message.split('\n')[0]}`);
+      throw new PlatformError(
+        'invalid',
+        `-e ${text}: neither NAME=VALUE nor YAML: ${(error as Error).message.split('\n')[0]}`,
+      );
     }
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new PlatformError('invalid', `-e ${text}: give NAME=VALUE or a YAML mapping.`);
+    if (value === null || typeof value !== 'object' || Array.isArray(value))
+      throw new PlatformError('invalid', `-e ${text}: give NAME=VALUE or a YAML mapping.`);
     Object.assign(result, value);
   }
   return result;
 };
 
 /** Launches and answers the job's id. Throws what the API refuses with. */
-export const launch = async (endpoint: Endpoint, jobTemplate: string, options: LaunchOptions): Promise<string> => {
+export const launch = async (
+  endpoint: Endpoint,
+  jobTemplate: string,
+  options: LaunchOptions,
+): Promise<string> => {
   const input = {
     jobTemplate,
     idempotencyKey: randomUUID(),
     ...(options.extraVars?.length ? { extraVars: parseExtraVars(options.extraVars) } : {}),
     ...(options.limit ? { limit: options.limit } : {}),
   };
-  const { launchJob } = await request<{ launchJob: { job?: { id: string }; code?: string; message?: string } }>(
+  const { launchJob } = await request<{
+    launchJob: { job?: { id: string }; code?: string; message?: string };
+  }>(
     endpoint,
     'mutation ($input: LaunchJobInput!) { launchJob(input: $input) { ... on LaunchedJob { job { id } } ... on LaunchRefused { code message } } }',
     { input },
@@ -89,18 +102,25 @@ export const launchCommand = async (jobTemplate: string, options: LaunchOptions)
 /** Prints a job's output as it comes and, at its end, how it went; the exit code says the same. */
 export const followToEnd = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
   const stopFollowing = () => {
-    process.stderr.write(`\nNot followed any more; the job goes on. See it: ./gantry job ${id} --follow   End it: ./gantry cancel ${id}\n`);
+    process.stderr.write(
+      `\nNot followed any more; the job goes on. See it: ./gantry job ${id} --follow   End it: ./gantry cancel ${id}\n`,
+    );
     process.exit(exitCodes.interrupted);
   };
   process.once('SIGINT', stopFollowing);
   for await (const batch of follow(endpoint, id)) {
-    for (const { stdout } of batch.events) if (stdout) (json ? process.stderr : process.stdout).write(`${safeOutput(stdout)}\n`);
+    for (const { stdout } of batch.events)
+      if (stdout) (json ? process.stderr : process.stdout).write(`${safeOutput(stdout)}\n`);
   }
   const job = await untilOver(endpoint, id);
   process.off('SIGINT', stopFollowing);
   if (json) printJson(job);
   else print(`\n${ending(job)}`);
-  return job.status === 'SUCCESSFUL' ? exitCodes.ok : job.status === 'CANCELED' ? exitCodes.canceled : exitCodes.failed;
+  return job.status === 'SUCCESSFUL'
+    ? exitCodes.ok
+    : job.status === 'CANCELED'
+      ? exitCodes.canceled
+      : exitCodes.failed;
 };
 
 /** The record ends a moment before the job: its pod is destroyed in between. */
@@ -113,27 +133,50 @@ const untilOver = async (endpoint: Endpoint, id: string): Promise<JobView> => {
 };
 
 const ending = (job: JobView): string => {
-  const record = job.record ? ` ${paint.dim(`${job.record.lastCounter} events, ${job.record.lastLine} lines, sha256 ${job.record.sha256.slice(0, 12)}`)}` : '';
+  const record = job.record
+    ? ` ${paint.dim(`${job.record.lastCounter} events, ${job.record.lastLine} lines, sha256 ${job.record.sha256.slice(0, 12)}`)}`
+    : '';
   return `Job ${job.id} ${status(job.status)}${job.reason ? `: ${job.reason.message}` : ''}${record}`;
 };
 
 /** One job. Throws `not_found`. */
 export const getJob = async (endpoint: Endpoint, id: string): Promise<JobView> => {
-  if (!/^[0-9a-f-]{36}$/i.test(id)) throw new PlatformError('invalid', `${id} is not the id of a job: ./gantry jobs lists them.`);
-  const { job } = await request<{ job: JobView | null }>(endpoint, `query ($id: ID!) { job(id: $id) { ${JOB} } }`, { id });
-  if (!job) throw new PlatformError('not_found', `There is no job ${id}, or you may not see it: ./gantry jobs lists those you may.`);
+  if (!/^[0-9a-f-]{36}$/i.test(id))
+    throw new PlatformError('invalid', `${id} is not the id of a job: ./gantry jobs lists them.`);
+  const { job } = await request<{ job: JobView | null }>(
+    endpoint,
+    `query ($id: ID!) { job(id: $id) { ${JOB} } }`,
+    { id },
+  );
+  if (!job)
+    throw new PlatformError(
+      'not_found',
+      `There is no job ${id}, or you may not see it: ./gantry jobs lists those you may.`,
+    );
   return job;
 };
 
 /** `gantry jobs`. */
 export const jobsCommand = async (options: { json?: boolean; first: number }): Promise<number> => {
-  const query = 'query ($first: Int) { jobs(first: $first) { totalCount nodes { id name status createdAt elapsedSeconds launchedBy reason { message } } } }';
-  const { jobs } = await request<{ jobs: { totalCount: number; nodes: JobView[] } }>(findEndpoint(), query, { first: options.first });
-  if (options.json) return printJson(jobs.nodes), exitCodes.ok;
-  if (jobs.nodes.length === 0) return print('No job yet. Launch one: ./gantry launch "Demo Job Template" --follow'), exitCodes.ok;
-  const rows = jobs.nodes.map((job) => [job.id, job.name, status(job.status), job.createdAt.replace('T', ' ').slice(0, 19), job.elapsedSeconds === null ? '' : `${job.elapsedSeconds.toFixed(1)} s`, job.launchedBy]);
+  const query =
+    'query ($first: Int) { jobs(first: $first) { totalCount nodes { id name status createdAt elapsedSeconds launchedBy reason { message } } } }';
+  const { jobs } = await request<{ jobs: { totalCount: number; nodes: JobView[] } }>(findEndpoint(), query, {
+    first: options.first,
+  });
+  if (options.json) return (printJson(jobs.nodes), exitCodes.ok);
+  if (jobs.nodes.length === 0)
+    return (print('No job yet. Launch one: ./gantry launch "Demo Job Template" --follow'), exitCodes.ok);
+  const rows = jobs.nodes.map((job) => [
+    job.id,
+    job.name,
+    status(job.status),
+    job.createdAt.replace('T', ' ').slice(0, 19),
+    job.elapsedSeconds === null ? '' : `${job.elapsedSeconds.toFixed(1)} s`,
+    job.launchedBy,
+  ]);
   print(table(['id', 'job template', 'status', 'launched', 'took', 'by'], rows));
-  if (jobs.totalCount > jobs.nodes.length) print(paint.dim(`${jobs.nodes.length} of ${jobs.totalCount}; --first 200 shows more.`));
+  if (jobs.totalCount > jobs.nodes.length)
+    print(paint.dim(`${jobs.nodes.length} of ${jobs.totalCount}; --first 200 shows more.`));
   return exitCodes.ok;
 };
 
@@ -154,7 +197,7 @@ export const jobCommand = async (id: string, options: JobOptions): Promise<numbe
   if (options.stdout) return printStdout(endpoint, id, options.json);
   if (options.events) return printEvents(endpoint, id, options.json);
   if (options.timeline) return printTimeline(endpoint, id, options.json);
-  if (options.json) return printJson(job), exitCodes.ok;
+  if (options.json) return (printJson(job), exitCodes.ok);
   print(describe(job));
   return exitCodes.ok;
 };
@@ -169,20 +212,39 @@ const describe = (job: JobView): string => {
     ['Image', job.pinned ? `${job.pinned.image.image} ${job.pinned.image.digest ?? ''}` : ''],
     ['Project', job.pinned ? `${job.pinned.project.branch} at ${job.pinned.project.commit}` : ''],
     ['Ansible', job.agent ? `ansible-core ${job.agent.ansibleCore ?? 'unknown'}` : ''],
-    ['Record', job.record ? `${job.record.lastCounter} events, ${job.record.lastLine} lines, sha256 ${job.record.sha256}` : ''],
+    [
+      'Record',
+      job.record
+        ? `${job.record.lastCounter} events, ${job.record.lastLine} lines, sha256 ${job.record.sha256}`
+        : '',
+    ],
   ];
-  const text = lines.filter(([, value]) => value).map(([name, value]) => `${paint.bold(name.padEnd(10))}${value}`);
+  const text = lines
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${paint.bold(name.padEnd(10))}${value}`);
   const hosts = job.hostSummaries.nodes;
   if (hosts.length === 0) return text.join('\n');
   const columns = ['host', 'ok', 'changed', 'failures', 'dark', 'skipped', 'rescued', 'ignored'];
-  return [...text, '', table(columns, hosts.map((host) => columns.map((column) => String(host[column]))))].join('\n');
+  return [
+    ...text,
+    '',
+    table(
+      columns,
+      hosts.map((host) => columns.map((column) => String(host[column]))),
+    ),
+  ].join('\n');
 };
 
 const printStdout = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
-  const query = 'query ($id: ID!, $startLine: Int) { job(id: $id) { stdout(startLine: $startLine) { text startLine endLine totalLines } } }';
+  const query =
+    'query ($id: ID!, $startLine: Int) { job(id: $id) { stdout(startLine: $startLine) { text startLine endLine totalLines } } }';
   const parts: string[] = [];
-  for (let startLine = 0; ; ) {
-    const { job } = await request<{ job: { stdout: { text: string; endLine: number; totalLines: number } } }>(endpoint, query, { id, startLine });
+  for (let startLine = 0; ;) {
+    const { job } = await request<{ job: { stdout: { text: string; endLine: number; totalLines: number } } }>(
+      endpoint,
+      query,
+      { id, startLine },
+    );
     if (json) parts.push(job.stdout.text);
     else process.stdout.write(safeOutput(job.stdout.text));
     if (job.stdout.endLine >= job.stdout.totalLines || job.stdout.endLine <= startLine) break;
@@ -206,10 +268,16 @@ const EVENTS = `query ($id: ID!, $after: Int) { job(id: $id) { events(first: 500
 
 const printEvents = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
   const all: EventView[] = [];
-  for (let after = 0; ; ) {
-    const { job } = await request<{ job: { events: { nodes: EventView[]; hasNextPage: boolean; lastCounter: number } } }>(endpoint, EVENTS, { id, after });
+  for (let after = 0; ;) {
+    const { job } = await request<{
+      job: { events: { nodes: EventView[]; hasNextPage: boolean; lastCounter: number } };
+    }>(endpoint, EVENTS, { id, after });
     if (json) all.push(...job.events.nodes);
-    else for (const event of job.events.nodes) print(`${String(event.counter).padStart(6)}  ${event.event.padEnd(28)} ${[event.host, event.task].filter(Boolean).join('  ')}${event.failed ? paint.red(' failed') : ''}${event.changed ? paint.yellow(' changed') : ''}`);
+    else
+      for (const event of job.events.nodes)
+        print(
+          `${String(event.counter).padStart(6)}  ${event.event.padEnd(28)} ${[event.host, event.task].filter(Boolean).join('  ')}${event.failed ? paint.red(' failed') : ''}${event.changed ? paint.yellow(' changed') : ''}`,
+        );
     if (!job.events.hasNextPage || job.events.lastCounter <= after) break;
     after = job.events.lastCounter;
   }
@@ -218,21 +286,37 @@ const printEvents = async (endpoint: Endpoint, id: string, json = false): Promis
 };
 
 const printTimeline = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
-  const { job } = await request<{ job: { timeline: { version: number; type: string; at: string; actor: string; summary: string }[] } }>(
-    endpoint,
-    'query ($id: ID!) { job(id: $id) { timeline { version type at actor summary data } } }',
-    { id },
-  );
+  const { job } = await request<{
+    job: { timeline: { version: number; type: string; at: string; actor: string; summary: string }[] };
+  }>(endpoint, 'query ($id: ID!) { job(id: $id) { timeline { version type at actor summary data } } }', {
+    id,
+  });
   if (json) printJson(job.timeline);
-  else print(table(['', 'when', 'what', ''], job.timeline.map((entry) => [String(entry.version), entry.at.slice(11, 23), entry.type, entry.summary])));
+  else
+    print(
+      table(
+        ['', 'when', 'what', ''],
+        job.timeline.map((entry) => [
+          String(entry.version),
+          entry.at.slice(11, 23),
+          entry.type,
+          entry.summary,
+        ]),
+      ),
+    );
   return exitCodes.ok;
 };
 
 /** `gantry cancel <id>`. */
-export const cancelCommand = async (id: string, options: { force?: boolean; json?: boolean }): Promise<number> => {
+export const cancelCommand = async (
+  id: string,
+  options: { force?: boolean; json?: boolean },
+): Promise<number> => {
   const query = `mutation ($id: ID!, $force: Boolean) { cancelJob(id: $id, force: $force) {
     ... on CanceledJob { job { id status } } ... on CancelRefused { code message } } }`;
-  const { cancelJob } = await request<{ cancelJob: { job?: { id: string; status: string }; message?: string } }>(findEndpoint(), query, { id, force: Boolean(options.force) });
+  const { cancelJob } = await request<{
+    cancelJob: { job?: { id: string; status: string }; message?: string };
+  }>(findEndpoint(), query, { id, force: Boolean(options.force) });
   if (!cancelJob.job) throw new PlatformError('refused', cancelJob.message!);
   if (options.json) printJson(cancelJob.job);
   else print(`Job ${id} has been asked to end (${status(cancelJob.job.status)}).`);

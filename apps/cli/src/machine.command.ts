@@ -64,7 +64,9 @@ const stopSignal = (): AbortSignal => {
 };
 
 const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
 
 /** Starts a supervisor of its own and waits until everything serves. Throws `unavailable` with what it said. */
 const startDetached = (): Promise<void> =>
@@ -74,7 +76,11 @@ const startDetached = (): Promise<void> =>
     rmSync(file, { force: true });
     const log = openSync(file, 'a', 0o600);
     const main = fileURLToPath(new URL('./main.js', import.meta.url));
-    const child = spawn(process.execPath, [main, 'supervise'], { detached: true, stdio: ['ignore', log, log, 'ipc'], cwd: '/' });
+    const child = spawn(process.execPath, [main, 'supervise'], {
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+      cwd: '/',
+    });
     closeSync(log);
     let interrupted = false;
     const interrupt = () => {
@@ -86,7 +92,12 @@ const startDetached = (): Promise<void> =>
       child.once('message', () => resolve());
       child.once('exit', () => {
         if (interrupted) process.exit(exitCodes.interrupted);
-        reject(new PlatformError('unavailable', `Gantry did not start:\n${readFileSync(file, 'utf8').trim().split('\n').slice(-12).join('\n')}`));
+        reject(
+          new PlatformError(
+            'unavailable',
+            `Gantry did not start:\n${readFileSync(file, 'utf8').trim().split('\n').slice(-12).join('\n')}`,
+          ),
+        );
       });
     });
     process.off('SIGINT', interrupt);
@@ -100,7 +111,9 @@ const printUp = async (json = false): Promise<void> => {
   print(`\n${paint.green('Gantry is up.')}`);
   print(`  page     ${paint.bold(found.web!)}`);
   print(`  GraphQL  ${found.graphql}`);
-  print(`  log in   with the token that ./gantry token prints (it lies in ${found.tokenFile}, readable by you alone)`);
+  print(
+    `  log in   with the token that ./gantry token prints (it lies in ${found.tokenFile}, readable by you alone)`,
+  );
 };
 
 /** `gantry down`. Idempotent. */
@@ -113,7 +126,11 @@ export const downCommand = async (): Promise<number> => {
   await step('stop', async () => {
     process.kill(state.pid, 'SIGTERM');
     for (let waited = 0; readState(); waited += 50) {
-      if (waited > 60_000) throw new PlatformError('unavailable', `The supervisor (process ${state.pid}) does not end: see ${homePath('log')}.`);
+      if (waited > 60_000)
+        throw new PlatformError(
+          'unavailable',
+          `The supervisor (process ${state.pid}) does not end: see ${homePath('log')}.`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   });
@@ -125,12 +142,25 @@ export const statusCommand = async (options: { json?: boolean }): Promise<number
   const found = await readStatus();
   const fine = found.running && Object.values(found.services).every((service) => service.state === 'ready');
   const code = fine ? exitCodes.ok : exitCodes.unavailable;
-  if (options.json) return printJson(found), code;
-  if (!found.running && found.supervisor) return print('Gantry is starting: ask again in a moment.'), code;
-  if (!found.running) return print(`Gantry does not run. Start it: ./gantry up\n  home  ${found.home}`), code;
-  print(`${paint.bold('page')}     ${found.web}\n${paint.bold('GraphQL')}  ${found.graphql}\n${paint.bold('pods')}     ${found.pods}\n${paint.bold('home')}     ${found.home}\n`);
-  const parts = Object.entries(found.parts).map(([name, part]) => [name, status(part.state), String(part.pid ?? ''), part.restarts ? `${part.restarts} restarts` : '']);
-  const services = Object.entries(found.services).map(([name, service]) => [name, status(service.state), String(service.pid ?? ''), service.health]);
+  if (options.json) return (printJson(found), code);
+  if (!found.running && found.supervisor) return (print('Gantry is starting: ask again in a moment.'), code);
+  if (!found.running)
+    return (print(`Gantry does not run. Start it: ./gantry up\n  home  ${found.home}`), code);
+  print(
+    `${paint.bold('page')}     ${found.web}\n${paint.bold('GraphQL')}  ${found.graphql}\n${paint.bold('pods')}     ${found.pods}\n${paint.bold('home')}     ${found.home}\n`,
+  );
+  const parts = Object.entries(found.parts).map(([name, part]) => [
+    name,
+    status(part.state),
+    String(part.pid ?? ''),
+    part.restarts ? `${part.restarts} restarts` : '',
+  ]);
+  const services = Object.entries(found.services).map(([name, service]) => [
+    name,
+    status(service.state),
+    String(service.pid ?? ''),
+    service.health,
+  ]);
   print(table(['service', 'state', 'process', ''], services));
   print(`\n${table(['part', 'state', 'process', ''], parts)}`);
   return code;
@@ -138,7 +168,8 @@ export const statusCommand = async (options: { json?: boolean }): Promise<number
 
 /** `gantry token`. Throws `not_found` before the first start. */
 export const tokenCommand = async (): Promise<number> => {
-  if (!existsSync(TOKEN_FILE)) throw new PlatformError('not_found', 'There is no token yet: the first ./gantry up makes it.');
+  if (!existsSync(TOKEN_FILE))
+    throw new PlatformError('not_found', 'There is no token yet: the first ./gantry up makes it.');
   print(readFileSync(TOKEN_FILE, 'utf8').trim());
   return exitCodes.ok;
 };
@@ -146,16 +177,25 @@ export const tokenCommand = async (): Promise<number> => {
 /** `gantry reset`: asks first, stops everything, wipes this installation's data. The image and what was installed stay. */
 export const resetCommand = async (options: { yes?: boolean }): Promise<number> => {
   if (!options.yes) {
-    if (!process.stdin.isTTY) throw new PlatformError('refused', 'This wipes all jobs, projects and credentials of this installation: say --yes to mean it.');
+    if (!process.stdin.isTTY)
+      throw new PlatformError(
+        'refused',
+        'This wipes all jobs, projects and credentials of this installation: say --yes to mean it.',
+      );
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await terminal.question(`This wipes all jobs, projects and credentials in ${HOME}. Type "wipe" to go on: `);
+    const answer = await terminal.question(
+      `This wipes all jobs, projects and credentials in ${HOME}. Type "wipe" to go on: `,
+    );
     terminal.close();
-    if (answer.trim() !== 'wipe') return print('Nothing was wiped.'), exitCodes.refused;
+    if (answer.trim() !== 'wipe') return (print('Nothing was wiped.'), exitCodes.refused);
   }
   await downCommand();
-  const data = ['postgres', 'nats', 'git', 'data', 'secrets', 'run', 'log', 'token', 'ports.json'].map((name) => homePath(name));
+  const data = ['postgres', 'nats', 'git', 'data', 'secrets', 'run', 'log', 'token', 'ports.json'].map(
+    (name) => homePath(name),
+  );
   const elsewhere = existsSync(homePath('machine.json')) ? readMachine().postgres?.dataDir : undefined;
-  for (const path of [...data, ...(elsewhere ? [elsewhere] : [])]) rmSync(path, { recursive: true, force: true });
+  for (const path of [...data, ...(elsewhere ? [elsewhere] : [])])
+    rmSync(path, { recursive: true, force: true });
   print('Wiped. The next ./gantry up starts afresh.');
   return exitCodes.ok;
 };

@@ -3,7 +3,15 @@ import { Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '@gantry/contracts/errors';
 import { benchCommand } from './bench.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
-import { demoCommand, downCommand, resetCommand, statusCommand, superviseCommand, tokenCommand, upCommand } from './machine.command.js';
+import {
+  demoCommand,
+  downCommand,
+  resetCommand,
+  statusCommand,
+  superviseCommand,
+  tokenCommand,
+  upCommand,
+} from './machine.command.js';
 import { migrateCommand, secretsCommand } from './migrate.command.js';
 import { exitCodes, report } from './terminal.js';
 import { testCommand } from './test.command.js';
@@ -37,11 +45,27 @@ const count = (value: string): number => {
 };
 const repeat = (value: string, before: string[] = []) => [...before, value];
 
-program.command('demo').description('start everything, run the demo job and follow it').option('--no-keep', 'stop everything afterwards').action(run(demoCommand));
-program.command('up').description('start everything').option('-d, --detach', 'leave it running').option('--json').action(run(upCommand));
-program.command('down').description('stop everything; running jobs go on when it starts again').action(run(downCommand));
+program
+  .command('demo')
+  .description('start everything, run the demo job and follow it')
+  .option('--no-keep', 'stop everything afterwards')
+  .action(run(demoCommand));
+program
+  .command('up')
+  .description('start everything')
+  .option('-d, --detach', 'leave it running')
+  .option('--json')
+  .action(run(upCommand));
+program
+  .command('down')
+  .description('stop everything; running jobs go on when it starts again')
+  .action(run(downCommand));
 program.command('status').description('what runs, and where').option('--json').action(run(statusCommand));
-program.command('reset').description('wipe the data of this installation').option('-y, --yes', 'do not ask').action(run(resetCommand));
+program
+  .command('reset')
+  .description('wipe the data of this installation')
+  .option('-y, --yes', 'do not ask')
+  .action(run(resetCommand));
 program
   .command('launch <job-template>')
   .description('launch a job by the name or id of its template')
@@ -50,7 +74,12 @@ program
   .option('-f, --follow', 'show the output until the job is over')
   .option('--json')
   .action(run(launchCommand));
-program.command('jobs').description('the latest jobs').option('--first <n>', 'how many', count, 20).option('--json').action(run(jobsCommand));
+program
+  .command('jobs')
+  .description('the latest jobs')
+  .option('--first <n>', 'how many', count, 20)
+  .option('--json')
+  .action(run(jobsCommand));
 program
   .command('job <id>')
   .description('one job')
@@ -60,12 +89,27 @@ program
   .option('-f, --follow', 'its output until it is over')
   .option('--json')
   .action(run(jobCommand));
-program.command('cancel <id>').description('ask a job to end').option('--force', 'destroy its pod at once').option('--json').action(run(cancelCommand));
+program
+  .command('cancel <id>')
+  .description('ask a job to end')
+  .option('--force', 'destroy its pod at once')
+  .option('--json')
+  .action(run(cancelCommand));
 program.command('token').description('print the token of this installation').action(run(tokenCommand));
-program.command('test [suites...]').description('lint, types and all tests: unit integration walls contract e2e').action(run(testCommand));
-program.command('bench').description('measure the budgets of docs/BUDGETS.md').option('--json').action(run(benchCommand));
+program
+  .command('test [suites...]')
+  .description('lint, types and all tests: unit integration walls contract e2e')
+  .action(run(testCommand));
+program
+  .command('bench')
+  .description('measure the budgets of docs/BUDGETS.md')
+  .option('--json')
+  .action(run(benchCommand));
 program.command('doctor').description('what is missing on this machine, and how to get it');
-program.command('migrate', { hidden: true }).description('bring the database of GANTRY_POSTGRES_URL up to date').action(run(migrateCommand));
+program
+  .command('migrate', { hidden: true })
+  .description('bring the database of GANTRY_POSTGRES_URL up to date')
+  .action(run(migrateCommand));
 program.command('secrets', { hidden: true }).requiredOption('--directory <path>').action(run(secretsCommand));
 program.command('supervise', { hidden: true }).action(run(superviseCommand));
 

@@ -15,12 +15,20 @@ import { exitCodes, print } from './terminal.js';
  */
 export const migrateCommand = async (): Promise<number> => {
   const url = process.env['GANTRY_POSTGRES_URL'];
-  if (!url) throw new PlatformError('invalid', 'GANTRY_POSTGRES_URL: give the URL of an administrator of the database server.');
+  if (!url)
+    throw new PlatformError(
+      'invalid',
+      'GANTRY_POSTGRES_URL: give the URL of an administrator of the database server.',
+    );
   const passwords: Record<string, string> = {};
   for (const name of serviceNames.filter((service) => service !== 'gateway')) {
     const variable = `GANTRY_${name.toUpperCase()}_POSTGRES_PASSWORD`;
     const password = process.env[variable];
-    if (!password) throw new PlatformError('invalid', `${variable}: give the password that the role gantry_${name} shall have.`);
+    if (!password)
+      throw new PlatformError(
+        'invalid',
+        `${variable}: give the password that the role gantry_${name} shall have.`,
+      );
     passwords[name] = password;
   }
   await migrateAll(url, passwords);
@@ -37,9 +45,14 @@ const IMAGE_USER = 1000;
 export const secretsCommand = async (options: { directory: string }): Promise<number> => {
   const secrets = openSecrets(options.directory);
   const file = join(options.directory, 'nats-server.conf');
-  writeAtomically(file, natsConfig({ listen: '0.0.0.0:4222', monitor: '0.0.0.0:8222', storeDir: '/data', secrets }));
+  writeAtomically(
+    file,
+    natsConfig({ listen: '0.0.0.0:4222', monitor: '0.0.0.0:8222', storeDir: '/data', secrets }),
+  );
   chmodSync(options.directory, 0o750);
-  if (process.getuid?.() === 0) for (const name of ['.', ...readdirSync(options.directory)]) chownSync(join(options.directory, name), IMAGE_USER, 0);
+  if (process.getuid?.() === 0)
+    for (const name of ['.', ...readdirSync(options.directory)])
+      chownSync(join(options.directory, name), IMAGE_USER, 0);
   print(`The keys lie in ${options.directory}.`);
   return exitCodes.ok;
 };

@@ -7,8 +7,15 @@ import type { PartSpec } from './part.js';
 import type { Secrets } from './secrets.js';
 
 /** nats-server's configuration: who listens where, and which service may say what. */
-export const natsConfig = (settings: { listen: string; storeDir: string; monitor?: string; secrets: Secrets }): string => {
-  const users = Object.fromEntries(Object.entries(settings.secrets.nats).map(([name, { publicKey }]) => [name, publicKey]));
+export const natsConfig = (settings: {
+  listen: string;
+  storeDir: string;
+  monitor?: string;
+  secrets: Secrets;
+}): string => {
+  const users = Object.fromEntries(
+    Object.entries(settings.secrets.nats).map(([name, { publicKey }]) => [name, publicKey]),
+  );
   return [
     `listen: ${JSON.stringify(settings.listen)}`,
     ...(settings.monitor ? [`http: ${JSON.stringify(settings.monitor)}`] : []),
@@ -23,7 +30,10 @@ export const natsConfig = (settings: { listen: string; storeDir: string; monitor
 /** The server as a part; writes its configuration first. */
 export const natsPart = (command: string, port: number, secrets: Secrets): PartSpec => {
   const file = homePath('nats', 'nats-server.conf');
-  writeAtomically(file, natsConfig({ listen: `127.0.0.1:${port}`, storeDir: homePath('nats', 'store'), secrets }));
+  writeAtomically(
+    file,
+    natsConfig({ listen: `127.0.0.1:${port}`, storeDir: homePath('nats', 'store'), secrets }),
+  );
   return {
     name: 'nats',
     command,

@@ -108,8 +108,10 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
       launch();
       const deadline = performance.now() + READY_MILLISECONDS;
       while (state !== 'running') {
-        if (state === 'stopping' || state === 'stopped') throw new Error(`${spec.name} was stopped while it started`);
-        if (performance.now() > deadline) throw new Error(`${spec.name} is not ready after ${READY_MILLISECONDS / 1000} s: see ${logFile}`);
+        if (state === 'stopping' || state === 'stopped')
+          throw new Error(`${spec.name} was stopped while it started`);
+        if (performance.now() > deadline)
+          throw new Error(`${spec.name} is not ready after ${READY_MILLISECONDS / 1000} s: see ${logFile}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },

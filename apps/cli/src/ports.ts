@@ -11,7 +11,9 @@ const preferred: Record<string, number> = {
   postgres: 4482,
   nats: 4483,
   git: 4484,
-  ...Object.fromEntries(serviceNames.filter((name) => name !== 'gateway').map((name, index) => [name, 4490 + index])),
+  ...Object.fromEntries(
+    serviceNames.filter((name) => name !== 'gateway').map((name, index) => [name, 4490 + index]),
+  ),
 };
 
 /** A port by the name of who listens on it. */
@@ -36,7 +38,8 @@ export const choosePorts = async (): Promise<Ports> => {
   const fixed = process.env['GANTRY_PORT'];
   for (const name of Object.keys(preferred)) {
     if (name === 'gateway' && fixed) {
-      if (!(await isFree(Number(fixed)))) throw new PlatformError('refused', `GANTRY_PORT=${fixed}: somebody else listens there.`);
+      if (!(await isFree(Number(fixed))))
+        throw new PlatformError('refused', `GANTRY_PORT=${fixed}: somebody else listens there.`);
       ports[name] = Number(fixed);
       continue;
     }

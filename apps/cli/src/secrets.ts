@@ -42,8 +42,14 @@ export const openSecrets = (directory = homePath('secrets')): Secrets => {
   };
   return {
     postgresAdmin: secret('postgres-admin', password).value,
-    postgres: Object.fromEntries(serviceNames.filter((name) => name !== 'gateway').map((name) => [name, secret(`postgres-${name}`, password).value])),
-    nats: Object.fromEntries([...serviceNames, 'administrator' as const].map((name) => [name, nkey(name)])) as Secrets['nats'],
+    postgres: Object.fromEntries(
+      serviceNames
+        .filter((name) => name !== 'gateway')
+        .map((name) => [name, secret(`postgres-${name}`, password).value]),
+    ),
+    nats: Object.fromEntries(
+      [...serviceNames, 'administrator' as const].map((name) => [name, nkey(name)]),
+    ) as Secrets['nats'],
     podTokenKeyFile: secret('pod-token-key', () => randomBytes(32).toString('base64')).file,
     vaultKeyFile: secret('vault-keys', () => `k1 ${randomBytes(32).toString('base64')}`).file,
     // Made by identity itself: a JWK.

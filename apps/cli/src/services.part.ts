@@ -27,7 +27,14 @@ export interface ServiceSettings {
 export const healthUrl = (ports: Ports, service: string): string => `http://127.0.0.1:${ports[service]}`;
 
 /** The environment of the services: docs/CONFIGURATION.md has the table. What the caller's environment says already wins. */
-const environment = ({ machine, ports, secrets, natsUrl, natsIsOurs, postgresUrls }: ServiceSettings): Record<string, string> => {
+const environment = ({
+  machine,
+  ports,
+  secrets,
+  natsUrl,
+  natsIsOurs,
+  postgresUrls,
+}: ServiceSettings): Record<string, string> => {
   const socket = join(podsSocketFolder(), 'ingest.sock');
   mkdirSync(homePath('data', 'templates'), { recursive: true });
   const built = join(ROOT, 'apps', 'web', 'dist');
@@ -61,7 +68,10 @@ const environment = ({ machine, ports, secrets, natsUrl, natsIsOurs, postgresUrl
 /** The folder that is mounted into pods. A socket's path may have 107 bytes, so a deep home gets one elsewhere. */
 const podsSocketFolder = (): string => {
   const usual = homePath('run', 'pods');
-  const folder = usual.length < 90 ? usual : join(tmpdir(), `gantry-pods-${createHash('sha256').update(usual).digest('hex').slice(0, 12)}`);
+  const folder =
+    usual.length < 90
+      ? usual
+      : join(tmpdir(), `gantry-pods-${createHash('sha256').update(usual).digest('hex').slice(0, 12)}`);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   return folder;
 };
@@ -79,7 +89,11 @@ const ready = async (ports: Ports, names: readonly string[]): Promise<void> => {
 /** The services as parts, to be started together. */
 export const serviceParts = (settings: ServiceSettings): PartSpec[] => {
   const env = environment(settings);
-  const node = (script: string) => ({ command: process.execPath, args: ['--enable-source-maps', script], env });
+  const node = (script: string) => ({
+    command: process.execPath,
+    args: ['--enable-source-maps', script],
+    env,
+  });
   if (!settings.separate) {
     const script = fileURLToPath(new URL('./all-in-one.js', import.meta.url));
     return [{ name: 'services', ...node(script), ready: () => ready(settings.ports, serviceNames) }];

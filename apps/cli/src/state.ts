@@ -48,7 +48,10 @@ const isSupervisor = (pid: number): boolean => {
   }
   const commandLine = `/proc/${pid}/cmdline`;
   if (!existsSync('/proc/self/cmdline')) return true;
-  return existsSync(commandLine) && /\bgantry\b|supervise|main\.js/.test(readFileSync(commandLine, 'utf8').replaceAll('\0', ' '));
+  return (
+    existsSync(commandLine) &&
+    /\bgantry\b|supervise|main\.js/.test(readFileSync(commandLine, 'utf8').replaceAll('\0', ' '))
+  );
 };
 
 /** Asks every service how it is. */
@@ -64,7 +67,11 @@ export const readStatus = async (): Promise<Status> => {
       if (!state) return;
       try {
         const answer = await fetch(`${health}/readyz`, { signal: AbortSignal.timeout(2_000) });
-        services[name] = { ...services[name]!, state: answer.ok ? 'ready' : 'degraded', checks: await answer.json() };
+        services[name] = {
+          ...services[name]!,
+          state: answer.ok ? 'ready' : 'degraded',
+          checks: await answer.json(),
+        };
       } catch {
         services[name]!.state = part?.state === 'running' ? 'not answering' : (part?.state ?? 'stopped');
       }

@@ -30,7 +30,11 @@ export type Progress = (step: string, run: () => Promise<void>) => Promise<void>
 
 /** Starts everything; stops it again if `signal` fires meanwhile. Throws `conflict` when it runs already, `cancelled` when stopped. */
 export const startAll = async (progress: Progress, signal: AbortSignal): Promise<Supervisor> => {
-  if (readState()) throw new PlatformError('conflict', 'Gantry runs already: ./gantry status shows it, ./gantry down stops it.');
+  if (readState())
+    throw new PlatformError(
+      'conflict',
+      'Gantry runs already: ./gantry status shows it, ./gantry down stops it.',
+    );
   const machine = readMachine();
   const ports = await choosePorts();
   const secrets = openSecrets();
@@ -40,8 +44,17 @@ export const startAll = async (progress: Progress, signal: AbortSignal): Promise
   let ready = false;
   const publish = () => {
     const state: SupervisorState = {
-      pid: process.pid, startedAt, ready, ports, separate,
-      parts: Object.fromEntries(parts.map((part) => [part.name, { state: part.state, pid: part.pid ?? null, restarts: part.restarts }])),
+      pid: process.pid,
+      startedAt,
+      ready,
+      ports,
+      separate,
+      parts: Object.fromEntries(
+        parts.map((part) => [
+          part.name,
+          { state: part.state, pid: part.pid ?? null, restarts: part.restarts },
+        ]),
+      ),
     };
     writeAtomically(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`, 0o644);
   };
@@ -57,7 +70,10 @@ export const startAll = async (progress: Progress, signal: AbortSignal): Promise
   };
   const stop = async () => {
     ready = false;
-    const [services, base] = [parts.filter((part) => isService(part.name)), parts.filter((part) => !isService(part.name))];
+    const [services, base] = [
+      parts.filter((part) => isService(part.name)),
+      parts.filter((part) => !isService(part.name)),
+    ];
     await Promise.all(services.map((part) => part.stop()));
     await Promise.all(base.map((part) => part.stop()));
     rmSync(STATE_FILE, { force: true });
@@ -65,14 +81,27 @@ export const startAll = async (progress: Progress, signal: AbortSignal): Promise
   publish();
   signal.addEventListener('abort', () => void (ready || stop()), { once: true });
   try {
-    await progress('Postgres, nats-server, git and the container engine', () => start(baseParts(machine, ports, secrets)));
+    await progress('Postgres, nats-server, git and the container engine', () =>
+      start(baseParts(machine, ports, secrets)),
+    );
     let postgresUrls: Record<string, string> = {};
     await progress('database schemas', async () => {
       postgresUrls = await migrateAll(adminUrl(machine, ports, secrets), secrets.postgres);
     });
     const natsUrl = process.env['GANTRY_NATS_URL'];
-    if (natsUrl) await progress('JetStream streams', () => makeStreams(natsUrl, process.env['GANTRY_ADMINISTRATOR_NATS_SEED_FILE']));
-    const settings = { machine, ports, secrets, postgresUrls, separate, natsUrl: natsUrl ?? `nats://127.0.0.1:${ports['nats']}`, natsIsOurs: !natsUrl };
+    if (natsUrl)
+      await progress('JetStream streams', () =>
+        makeStreams(natsUrl, process.env['GANTRY_ADMINISTRATOR_NATS_SEED_FILE']),
+      );
+    const settings = {
+      machine,
+      ports,
+      secrets,
+      postgresUrls,
+      separate,
+      natsUrl: natsUrl ?? `nats://127.0.0.1:${ports['nats']}`,
+      natsIsOurs: !natsUrl,
+    };
     await progress(`services (${serviceNames.join(', ')})`, () => start(serviceParts(settings)));
   } catch (error) {
     await stop();
@@ -83,7 +112,8 @@ export const startAll = async (progress: Progress, signal: AbortSignal): Promise
   return { ports, stop };
 };
 
-const isService = (name: string): boolean => name === 'services' || (serviceNames as readonly string[]).includes(name);
+const isService = (name: string): boolean =>
+  name === 'services' || (serviceNames as readonly string[]).includes(name);
 
 /** Makes and migrates every service's part of the database; gives each service's own URL. */
 export const migrateAll = (url: string, passwords: Record<string, string>): Promise<Record<string, string>> =>
@@ -98,18 +128,25 @@ export const migrateAll = (url: string, passwords: Record<string, string>): Prom
   });
 
 const adminUrl = (machine: Machine, ports: Ports, secrets: Secrets): string =>
-  process.env['GANTRY_POSTGRES_URL'] ?? embeddedPostgresUrl(ports['postgres']!, requireEmbedded(machine) && secrets.postgresAdmin);
+  process.env['GANTRY_POSTGRES_URL'] ??
+  embeddedPostgresUrl(ports['postgres']!, requireEmbedded(machine) && secrets.postgresAdmin);
 
 const requireEmbedded = (machine: Machine) => {
-  if (!machine.postgres) throw new PlatformError('refused', 'There is no Postgres: name one in GANTRY_POSTGRES_URL, or run ./gantry doctor.');
+  if (!machine.postgres)
+    throw new PlatformError(
+      'refused',
+      'There is no Postgres: name one in GANTRY_POSTGRES_URL, or run ./gantry doctor.',
+    );
   return machine.postgres;
 };
 
 /** What Gantry needs and does not write itself. What the user names in the environment is not started. */
 const baseParts = (machine: Machine, ports: Ports, secrets: Secrets): PartSpec[] => {
   const parts: PartSpec[] = [gitPart(machine.git, ports['git']!)];
-  if (!process.env['GANTRY_POSTGRES_URL']) parts.push(postgresPart(requireEmbedded(machine), ports['postgres']!, secrets.postgresAdmin));
-  if (!process.env['GANTRY_NATS_URL'] && machine.natsServer) parts.push(natsPart(machine.natsServer, ports['nats']!, secrets));
+  if (!process.env['GANTRY_POSTGRES_URL'])
+    parts.push(postgresPart(requireEmbedded(machine), ports['postgres']!, secrets.postgresAdmin));
+  if (!process.env['GANTRY_NATS_URL'] && machine.natsServer)
+    parts.push(natsPart(machine.natsServer, ports['nats']!, secrets));
   const { service } = machine.engine;
   if (machine.engine.managed && service) {
     const socket = fileURLToPath(machine.engine.socket.replace(/^unix:/, 'file:'));

@@ -8,7 +8,16 @@ const onTerminal = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
 export const paint = colors.createColors(onTerminal);
 
 /** Exit codes, as `gantry --help` documents them. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, missing: 3, refused: 4, unavailable: 5, canceled: 6, interrupted: 130 } as const;
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  missing: 3,
+  refused: 4,
+  unavailable: 5,
+  canceled: 6,
+  interrupted: 130,
+} as const;
 
 const exitOf: Record<ErrorCode, number> = {
   invalid: exitCodes.usage,
@@ -26,28 +35,60 @@ const exitOf: Record<ErrorCode, number> = {
 export const report = (error: unknown): number => {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`${colors.createColors(Boolean(process.stderr.isTTY)).red('gantry:')} ${message}\n`);
-  if (process.env['GANTRY_DEBUG']) process.stderr.write(`${(error as Error).stack ?? ''}\n${String((error as Error).cause ?? '')}\n`);
+  if (process.env['GANTRY_DEBUG'])
+    process.stderr.write(`${(error as Error).stack ?? ''}\n${String((error as Error).cause ?? '')}\n`);
   return isPlatformError(error) ? exitOf[error.code] : exitCodes.failed;
 };
 
 const paintStatus: Record<string, (text: string) => string> = {
-  SUCCESSFUL: paint.green, FAILED: paint.red, ERROR: paint.red, CANCELED: paint.yellow,
-  RUNNING: paint.cyan, WAITING: paint.yellow, PENDING: paint.yellow, ready: paint.green, running: paint.green,
+  SUCCESSFUL: paint.green,
+  FAILED: paint.red,
+  ERROR: paint.red,
+  CANCELED: paint.yellow,
+  RUNNING: paint.cyan,
+  WAITING: paint.yellow,
+  PENDING: paint.yellow,
+  ready: paint.green,
+  running: paint.green,
 };
 
 /** A status in its colour, in lower case as Ansible says it. */
-export const status = (value: string): string => (paintStatus[value] ?? ((text: string) => text))(value.toLowerCase());
+export const status = (value: string): string =>
+  (paintStatus[value] ?? ((text: string) => text))(value.toLowerCase());
 
 /** A plain table: a header and rows. */
 export const table = (head: string[], rows: string[][]): string => {
-  const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };
-  const drawn = new Table({ chars: none, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
-  drawn.push(head.map((title) => paint.bold(title)), ...rows);
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
+  };
+  const drawn = new Table({
+    chars: none,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
+  drawn.push(
+    head.map((title) => paint.bold(title)),
+    ...rows,
+  );
   return drawn.toString();
 };
 
 /** Prints a value as JSON, for scripts. */
-export const printJson = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+export const printJson = (value: unknown): void =>
+  void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 
 /** Prints a line. */
 export const print = (line = ''): void => void process.stdout.write(`${line}\n`);
@@ -64,13 +105,17 @@ export const step = async (name: string, run: () => Promise<void>): Promise<void
     throw error;
   }
   const elapsed = ((performance.now() - started) / 1_000).toFixed(1);
-  process.stderr.write(`${terminal ? '\r\u001b[K' : ''}  ${colors.createColors(terminal).green('✓')} ${name} ${colors.createColors(terminal).dim(`${elapsed} s`)}\n`);
+  process.stderr.write(
+    `${terminal ? '\r\u001b[K' : ''}  ${colors.createColors(terminal).green('✓')} ${name} ${colors.createColors(terminal).dim(`${elapsed} s`)}\n`,
+  );
 };
 
 /** Control sequences other than colours are taken out of a job's output: a playbook shall not move the cursor of who watches it. */
 export const safeOutput = (text: string, colour = onTerminal): string => {
-   
-  const allowed = text.replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b\[[0-9;:?]*[ -/]*[@-ln-~]|\u001b[^[\]]|[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g, '');
-   
+  const allowed = text.replace(
+    /\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b\[[0-9;:?]*[ -/]*[@-ln-~]|\u001b[^[\]]|[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g,
+    '',
+  );
+
   return (colour ? allowed : allowed.replace(/\u001b\[[0-9;:]*m/g, '')).replace(/\r\n/g, '\n');
 };

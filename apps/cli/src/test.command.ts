@@ -41,15 +41,28 @@ export const testCommand = async (names: string[]): Promise<number> => {
   return total.failed === 0 && total.passed > 0 ? exitCodes.ok : exitCodes.failed;
 };
 
-const runCheck = async (args: string[]): Promise<Outcome> => ((await node(args)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
+const runCheck = async (args: string[]): Promise<Outcome> =>
+  (await node(args)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 
 /** A suite that ends without having run a test has failed. */
 const runSuite = async (name: string): Promise<Outcome> => {
   const file = homePath('run', `test-${name}.json`);
   rmSync(file, { force: true });
-  const code = await node(['node_modules/vitest/vitest.mjs', 'run', '--project', name, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+  const code = await node([
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    name,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   try {
-    const report = JSON.parse(readFileSync(file, 'utf8')) as { numPassedTests: number; numFailedTests: number; numFailedTestSuites: number };
+    const report = JSON.parse(readFileSync(file, 'utf8')) as {
+      numPassedTests: number;
+      numFailedTests: number;
+      numFailedTestSuites: number;
+    };
     const failed = Math.max(report.numFailedTests, code === 0 ? 0 : 1);
     return { passed: report.numPassedTests, failed: report.numPassedTests + failed === 0 ? 1 : failed };
   } catch {
@@ -59,6 +72,9 @@ const runSuite = async (name: string): Promise<Outcome> => {
 
 const node = (args: string[]): Promise<number> =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(ROOT, args[0]!), ...args.slice(1)], { cwd: ROOT, stdio: 'inherit' });
+    const child = spawn(process.execPath, [join(ROOT, args[0]!), ...args.slice(1)], {
+      cwd: ROOT,
+      stdio: 'inherit',
+    });
     child.once('close', (code) => resolve(code ?? 1));
   });
