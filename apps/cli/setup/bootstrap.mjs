@@ -51,12 +51,24 @@ async function main(args) {
   if (plan.own === 'doctor') return doctor(args);
   const progress = new Progress();
   const since = Date.now();
+  let interrupted = false;
+  const interrupt = () => {
+    if (interrupted) return;
+    interrupted = true;
+    progress.say('Stopping. A package manager at work is let finish; what is done stays for the next time.');
+    stopRunning();
+  };
+  const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+  for (const name of signals) process.on(name, interrupt);
   try {
     const setup = new Setup(progress, { tests: plan.steps.includes('sshd') });
     await runSteps(plan.steps, AFTER, (step) => setup.perform(step), stopRunning);
+    if (interrupted) return 130;
   } catch (error) {
+    if (interrupted) return 130;
     return explain(error, progress);
   }
+  for (const name of signals) process.off(name, interrupt);
   if (progress.spoke) progress.say(`Set-up took ${elapsed(Date.now() - since)}`);
   if (!existsSync(compiled)) {
     progress.say(`The build left no ${compiled}: see .gantry/log/setup-build.log`);

@@ -1,6 +1,6 @@
 /** The distribution's packages: which are missing, and installing them with apt where that is allowed. */
 import { existsSync } from 'node:fs';
-import { run, SetupError } from './run.mjs';
+import { run, SetupError, Stopped } from './run.mjs';
 import { atLeast, hasApt, isRoot, output, privilege, which } from './system.mjs';
 
 /**
@@ -175,9 +175,10 @@ export async function install(missing, { distro, log, say, detail }) {
   const lock = ['-o', 'DPkg::Lock::Timeout=300'];
   for (const need of missing) say(`installing ${need.name} (${need.packages.join(', ')}): ${need.why}`);
   // A broken list of some third party must not stop us: what matters is whether the install works.
-  await asAdmin(['apt-get', ...lock, 'update']).catch((error) =>
-    say(`${error.message}; going on with the lists there are`),
-  );
+  await asAdmin(['apt-get', ...lock, 'update']).catch((error) => {
+    if (error instanceof Stopped) throw error;
+    say(`${error.message}; going on with the lists there are`);
+  });
   const names = choosePackages(
     missing,
     candidates(missing.flatMap((need) => [...need.packages, ...(need.wanted ?? [])])),

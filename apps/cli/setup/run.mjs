@@ -17,10 +17,10 @@ export class SetupError extends Error {
   }
 }
 
-/** A command was ended because another step failed; that one has the reason. */
+/** A command was ended, or not begun, because another step failed (that one has the reason) or the person stopped it all. */
 export class Stopped extends SetupError {
   constructor() {
-    super('stopped, since another step failed');
+    super('stopped');
   }
 }
 
@@ -42,8 +42,11 @@ const stoppable = new Set();
 /** @type {WeakSet<import('node:child_process').ChildProcess>} */
 const stopped = new WeakSet();
 
-/** End the commands that run and may be ended; they then fail on their own. */
+let halted = false;
+
+/** End the commands that run and may be ended; they then fail on their own, and no other begins. */
 export function stopRunning() {
+  halted = true;
   for (const child of stoppable) {
     stopped.add(child);
     child.kill('SIGTERM');
@@ -65,6 +68,7 @@ export function stopRunning() {
  * @returns {Promise<void>} rejects with a SetupError that names the command and the log
  */
 export function run(program, args, { log, cwd, env, onLine, keep }) {
+  if (halted) return Promise.reject(new Stopped());
   mkdirSync(dirname(log), { recursive: true });
   const file = openSync(log, 'a');
   writeSync(file, `\n$ ${[program, ...args].join(' ')}\n`);
