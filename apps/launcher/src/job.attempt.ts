@@ -7,6 +7,7 @@ import { NoteDigest } from '@gantry/contracts/ee';
 import { asPlatformError, isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import type { Reason } from '@gantry/contracts/job';
 import { CloseRecord, OpenRecord } from '@gantry/contracts/record';
+import { joinSignals } from '@gantry/service/signals';
 import type { JobCommand } from './domain/job.js';
 import { payloadOf } from './domain/playbook.js';
 import {
@@ -300,10 +301,9 @@ const conclude = async (
 };
 
 const lastBreath = async (parts: LauncherParts, drive: Drive, name: string): Promise<PodState | null> => {
-  const over = await parts.pods.wait(
-    name,
-    AbortSignal.any([drive.signal, AbortSignal.timeout(lastBreathMilliseconds)]),
-  );
+  const patience = joinSignals([drive.signal], lastBreathMilliseconds);
+  const over = await parts.pods.wait(name, patience.signal);
+  patience.release();
   if (over?.phase !== 'running' || drive.signal.aborted) return over;
   parts.kit.logger.warn({ pod: name }, 'the agent has said its last word and does not end: ending it');
   await parts.pods.kill(name);

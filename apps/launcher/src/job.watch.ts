@@ -1,5 +1,6 @@
 /** While a pod runs: wait for its end, and see to it that it ends when it must. */
 import { CancelRecord } from '@gantry/contracts/record';
+import { joinSignals } from '@gantry/service/signals';
 import { driverContext, type Drive, type LauncherParts } from './job.drive.js';
 import type { LoadedJob } from './job.stream.js';
 import { podSecrets } from './pod/token.js';
@@ -25,12 +26,14 @@ export const watchPod = async (
     drive.tokenGiven = true;
   }
   const ended = new AbortController();
-  const guard = guardPod(parts, drive, job, name, AbortSignal.any([ended.signal, drive.signal]));
+  const over = joinSignals([ended.signal, drive.signal]);
+  const guard = guardPod(parts, drive, job, name, over.signal);
   try {
     await parts.pods.wait(name, drive.signal);
   } finally {
     ended.abort();
     await guard;
+    over.release();
   }
 };
 

@@ -17,6 +17,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
 import type { Logger } from './logger.js';
 import { pause } from './pause.js';
+import { joinSignals } from './signals.js';
 
 /** What a relay works with. */
 export interface RelaySettings {
@@ -40,9 +41,10 @@ export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Pr
   });
   while (!signal.aborted) {
     try {
-      await withLock(settings, signal, (lost) =>
-        publishAll(settings, AbortSignal.any([signal, lost, connected.signal])),
-      );
+      await withLock(settings, signal, async (lost) => {
+        const over = joinSignals([signal, lost, connected.signal]);
+        await publishAll(settings, over.signal).finally(over.release);
+      });
     } catch (error) {
       if (!signal.aborted)
         logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');

@@ -5,6 +5,7 @@
 import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
+import { joinSignals } from '@gantry/service/signals';
 import type Docker from 'dockerode';
 
 const reopenMilliseconds = 500;
@@ -60,8 +61,9 @@ export const createEnds = (docker: Docker, label: string): { listen(name: string
       return {
         async heard(milliseconds, signal) {
           if (over || signal.aborted) return over;
-          const either = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]);
-          await once(emitter, name, { signal: either }).catch(() => undefined);
+          const joined = joinSignals([signal], milliseconds);
+          await once(emitter, name, { signal: joined.signal }).catch(() => undefined);
+          joined.release();
           return over;
         },
         close() {

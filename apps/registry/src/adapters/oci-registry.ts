@@ -57,12 +57,14 @@ const createSession = (
 ) => {
   const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain;
   const loopback = isLoopback(host);
-  const whole = AbortSignal.timeout(limits.whole);
+  const whole = performance.now() + limits.whole;
   let scheme = 'https';
   let authorization: string | null = null;
 
-  const send = (url: string, init: RequestInit): Promise<Response> =>
-    fetch(url, { ...init, signal: AbortSignal.any([whole, AbortSignal.timeout(limits.request)]) });
+  const send = (url: string, init: RequestInit): Promise<Response> => {
+    const left = Math.max(0, Math.ceil(whole - performance.now()));
+    return fetch(url, { ...init, signal: AbortSignal.timeout(Math.min(left, limits.request)) });
+  };
 
   const request = async (method: 'HEAD' | 'GET'): Promise<Response> => {
     const ask = (): Promise<Response> =>

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError, isPlatformError } from '@gantry/contracts/errors';
+import { joinSignals } from '@gantry/service/signals';
 import { simpleGit } from 'simple-git';
 
 /** How to run git. */
@@ -48,6 +49,7 @@ export const createGitRunner = async (settings: GitSettings, path: string, host:
   };
   return async (args, limit) => {
     const signals = [limit, settings.signal].filter((signal) => signal !== undefined);
+    const over = joinSignals(signals);
     try {
       const git = simpleGit({
         baseDir: path,
@@ -55,7 +57,7 @@ export const createGitRunner = async (settings: GitSettings, path: string, host:
         allowEnvironment: ownVariables,
         // Only what talks to a server says something all the while.
         timeout: { block: limit ? silenceSeconds * 1_000 : FETCH_MILLISECONDS },
-        abort: AbortSignal.any(signals),
+        abort: over.signal,
       });
       return await git.env(environment).raw([...args]);
     } catch (error) {
@@ -63,6 +65,8 @@ export const createGitRunner = async (settings: GitSettings, path: string, host:
       throw new PlatformError('unavailable', 'The templates service is shutting down: try again.', {
         cause: error,
       });
+    } finally {
+      over.release();
     }
   };
 };
