@@ -14,7 +14,7 @@ export const Copyable = ({ text, short, label }: { text: string; short?: string;
       >
         <UnstyledButton onClick={copy} aria-label={`Copy ${label}`} className="copyable">
           <Group gap={6} wrap="nowrap">
-            <Text span ff="monospace" fz="xs" className="wrap-anywhere">
+            <Text span ff="monospace" fz="xs" className={short ? 'nowrap' : 'wrap-anywhere'}>
               {short ?? text}
             </Text>
             {copied ? <Check size={13} /> : <Copy size={13} />}

@@ -107,7 +107,7 @@ export const PageShell = ({ children }: { children: ReactNode }) => {
   return (
     <AppShell
       header={{ height: 50 }}
-      navbar={{ width: 244, breakpoint: 'sm', collapsed: { mobile: !open } }}
+      navbar={{ width: 256, breakpoint: 'sm', collapsed: { mobile: !open } }}
       padding={{ base: 'sm', sm: 'lg' }}
     >
       <AppShell.Header className="bar">
