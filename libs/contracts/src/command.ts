@@ -95,5 +95,5 @@ export const Name = z
   .trim()
   .min(1, 'a name is needed')
   .max(512, 'a name has at most 512 characters')
-   
+
   .regex(/^[^\u0000-\u001f\u007f]*$/, 'a name has no control characters');
