@@ -1,7 +1,8 @@
 /** The import walls bite: one breach is planted per row of the table, and ESLint must report each (docs/adr/0002). */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { ESLint } from 'eslint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -141,6 +142,31 @@ describe('the import walls', () => {
           nx?.tags?.filter((tag) => tag.startsWith('type:')),
           `${folder}/${name}`,
         ).toHaveLength(1);
+      }
+    }
+  });
+
+  it('are known to the build: a project is compiled after all that its tsconfig.json refers to', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'gantry-graph-')), 'graph.json');
+    execFileSync(process.execPath, ['node_modules/nx/dist/bin/nx.js', 'graph', `--file=${file}`], {
+      cwd: root,
+      env: { ...process.env, NX_DAEMON: 'false' },
+    });
+    const { graph } = JSON.parse(readFileSync(file, 'utf8')) as {
+      graph: { dependencies: Record<string, { target: string }[]> };
+    };
+    rmSync(dirname(file), { recursive: true });
+    const after = (project: string): Set<string> =>
+      new Set((graph.dependencies[project] ?? []).flatMap(({ target }) => [target, ...after(target)]));
+    for (const folder of ['apps', 'libs']) {
+      for (const name of readdirSync(join(root, folder))) {
+        const config = join(root, folder, name, 'tsconfig.json');
+        if (!existsSync(config)) continue;
+        const { references = [] } = JSON.parse(readFileSync(config, 'utf8')) as {
+          references?: { path: string }[];
+        };
+        const wanted = references.map(({ path }) => `@gantry/${basename(path)}`);
+        expect([...after(`@gantry/${name}`)], `${folder}/${name}`).toEqual(expect.arrayContaining(wanted));
       }
     }
   });
