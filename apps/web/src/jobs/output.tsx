@@ -6,9 +6,9 @@ import { ArrowDownToLine } from 'lucide-react';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { isOver, type JobDetail } from './job.queries.js';
 import { OutputLine } from './output-line.js';
-import { OutputTools } from './output-tools.js';
+import { neighbour, OutputTools } from './output-tools.js';
 import { useFollow } from './use-follow.js';
-import { useOutput, useSearch } from './use-output.js';
+import { useOutput, useSearch, type SearchResult } from './use-output.js';
 
 const LINE_HEIGHT = 19;
 
@@ -26,6 +26,23 @@ const useAddress = (totalLines: number, goTo: (line: number) => void): void => {
     gone.current = true;
     goTo(line);
   }, [goTo, totalLines]);
+};
+
+/** Goes to the first match of each new search, from `from` on, as soon as there is one. */
+const useFirstMatch = (
+  found: SearchResult,
+  needle: string,
+  from: number,
+  goTo: (line: number) => void,
+): void => {
+  const gone = useRef('');
+  useEffect(() => {
+    if (!needle) gone.current = '';
+    const line = found.needle === needle ? neighbour(found.lines, from - 1, 1) : null;
+    if (line === null || gone.current === needle) return;
+    gone.current = needle;
+    goTo(line);
+  }, [found, from, goTo, needle]);
 };
 
 /** What is shown, and where: the lines, or those that match, in a window that scrolls. */
@@ -71,6 +88,7 @@ const useLines = (job: JobDetail) => {
     [filtered, found, setFollow, virtual],
   );
   useAddress(store.totalLines, goTo);
+  useFirstMatch(found, needle, current ?? lineAt(items[0]?.index ?? 0), goTo);
   const search = {
     query,
     onQuery: setQuery,

@@ -18,13 +18,15 @@ const MATCHES_AT_MOST = 50_000;
 
 /** Lines that match. */
 export interface SearchResult {
+  /** What was searched for, in lower case. */
+  needle: string;
   lines: number[];
   /** Lines looked at so far. */
   scanned: number;
   /** There are more, which are not listed. */
   full: boolean;
 }
-const nothing: SearchResult = { lines: [], scanned: 0, full: false };
+const nothing: SearchResult = { needle: '', lines: [], scanned: 0, full: false };
 
 /** Searches all lines, those not held too, and goes on as new ones come. Letters match in either case. */
 export const useSearch = (feed: OutputFeed, text: string): SearchResult => {
@@ -49,7 +51,7 @@ export const useSearch = (feed: OutputFeed, text: string): SearchResult => {
           );
           scanned += piece.length;
           if (found.length) lines = [...lines, ...found];
-          setResult({ lines, scanned, full: lines.length >= MATCHES_AT_MOST });
+          setResult({ needle, lines, scanned, full: lines.length >= MATCHES_AT_MOST });
           // Between pieces the page may breathe.
           await new Promise((resolve) => requestAnimationFrame(resolve));
         }
