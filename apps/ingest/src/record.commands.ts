@@ -13,13 +13,12 @@ import {
 } from '@gantry/contracts/record';
 import type { ReceivedBy } from '@gantry/contracts/command';
 import type { EventLog } from '@gantry/eventlog/log';
-import { identifier } from '@gantry/eventlog/sql';
+import { identifier, withTransaction } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import type { z } from 'zod';
 import { createRecordChanges, type RecordChanges, type Said } from './adapters/record-changes.js';
 import { displayOf } from './domain/display.js';
 import type { JobRecord, Records, Seal } from './adapters/records.js';
-import { inTransaction } from './adapters/transaction.js';
 
 /** More than this many alarms of one job tell nothing new. */
 const MOST_ALARMS = 20;
@@ -82,7 +81,7 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
 
   return {
     open: async (input, meta) => {
-      await inTransaction(pool, (client) => openRecord(client, schema, records, append, input, meta));
+      await withTransaction(pool, (client) => openRecord(client, schema, records, append, input, meta));
       log.wake();
     },
     cancel: async (jobId) => {

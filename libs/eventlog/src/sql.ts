@@ -42,7 +42,10 @@ export const openPool = (url: string, settings: PoolSettings = {}): pg.Pool => {
  * Runs `work` in a transaction of its own and commits; rolls back when `work` throws. Read committed. Errors of the
  * driver, inside `work` too, come out as `fromPostgres` says; what else `work` throws is unchanged.
  */
-export const withTransaction = async <T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> => {
+export const withTransaction = async <T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> => {
   const client = await pool.connect().catch((error: unknown) => {
     throw fromPostgres(error);
   });

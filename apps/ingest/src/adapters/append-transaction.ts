@@ -1,6 +1,6 @@
 /** One transaction for the batches of many jobs: lock the records in order, judge, move the cursors, copy the rows. */
 import { PlatformError } from '@gantry/contracts/errors';
-import { identifier } from '@gantry/eventlog/sql';
+import { identifier, withTransaction } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import { judge, reachesBack, type CommittedChunk, type Verdict } from '../domain/append.js';
 import type { Batch } from '../domain/batch.js';
@@ -16,7 +16,6 @@ import {
   type NewEntries,
 } from './dictionaries.js';
 import type { JobRecord, Records } from './records.js';
-import { inTransaction } from './transaction.js';
 
 /** What became of one batch. `record` as it was before, null if there is none. */
 export interface Judged {
@@ -92,7 +91,7 @@ export const createAppendTransaction = (settings: {
 
   return async (batches) => {
     try {
-      const { judged, opened } = await inTransaction(pool, async (client) => {
+      const { judged, opened } = await withTransaction(pool, async (client) => {
         const locked = await records.lockAll(
           client,
           batches.map((batch) => batch.jobId),

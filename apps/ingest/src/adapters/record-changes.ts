@@ -2,12 +2,11 @@
 import { makeEvent, type EventSpec, type Meta } from '@gantry/contracts/envelope';
 import { RecordSealed } from '@gantry/contracts/record';
 import type { EventLog } from '@gantry/eventlog/log';
-import { identifier, type Sql } from '@gantry/eventlog/sql';
+import { identifier, withTransaction, type Sql } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import { v7 as newId } from 'uuid';
 import type { z } from 'zod';
 import { noRecord, type JobRecord, type Records, type Seal } from './records.js';
-import { inTransaction } from './transaction.js';
 
 /** What is said of an end: by the agent, or by the launcher for want of an agent's word. */
 export type Said = Omit<Seal, 'jobId' | 'epoch' | 'lastCounter' | 'lastLine' | 'sha256'>;
@@ -61,7 +60,7 @@ export const createRecordChanges = (deps: {
     jobId: string,
     work: (sql: pg.PoolClient, record: JobRecord) => Promise<T>,
   ): Promise<T> => {
-    const result = await inTransaction(pool, async (client) => {
+    const result = await withTransaction(pool, async (client) => {
       const record = await records.lock(client, jobId);
       if (!record) throw noRecord(jobId);
       return work(client, record);
