@@ -1,7 +1,7 @@
 /** `gantry`: the command line. ./gantry prepares the machine (apps/cli/setup) and then runs this. */
 import { Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '@gantry/contracts/errors';
-import { benchCommand } from './bench.command.js';
+import { benchCommand, benchHelp } from './bench.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
 import {
   demoCommand,
@@ -101,9 +101,12 @@ program
   .description('lint, types and all tests: unit integration walls contract e2e')
   .action(run(testCommand));
 program
-  .command('bench')
-  .description('measure the budgets of docs/BUDGETS.md')
-  .option('--json')
+  .command('bench [cases...]')
+  .description('measure the budgets of docs/BUDGETS.md, on a Gantry of its own')
+  .option('--json', 'an array of cases, for programs')
+  .option('--markdown', 'tables for docs/')
+  .option('--size <full|tiny>', 'tiny: only shows that it works')
+  .addHelpText('after', benchHelp)
   .action(run(benchCommand));
 program.command('doctor').description('what is missing on this machine, and how to get it');
 program
