@@ -5,7 +5,7 @@ what ansible-core brings (`cryptography`). What it says to ingest is specified i
 
     init (process 1)            reaps, forwards signals, exits as the agent does
       agent                     main thread: prepares, starts ansible-playbook, turns its pipes into numbered events
-        sender thread           one batch in flight; keeps every batch until ingest has committed it
+        sender thread           one batch in flight; keeps every batch until ingest has committed it, in memory or as a file
         heartbeat thread        speaks when nothing else does, so that a cancel reaches a quiet job
         ansible-playbook        own session; our stdout callback writes each complete event on an inherited pipe
 
@@ -43,6 +43,9 @@ import uuid
 VERSION = '0.1.0'
 EVENT_BYTES = 1024 * 1024  # an event that is larger loses its result and most of its text (section 1.3)
 KEPT_TEXT = 64 * 1024  # what is kept of the text of such an event
+ARTIFACT_BYTES = 512 * 1024  # artifacts that are larger are told of, not sent
+SPOOL_MEMORY = 1024 * 1024  # compressed batches that wait in memory; the others are files on the pod's volume
+GATHER_SECONDS = 0.01  # while events come one after the other, how long they may gather before they are read
 PROJECT_BYTES = 2 * 1024 ** 3
 PROJECT_ENTRIES = 500_000
 LAST_SECONDS = 6  # how long a pod that was told to stop still tries to reach ingest
@@ -75,17 +78,23 @@ import io
 import json
 import os
 import sys
+import types
+import uuid
+
+# An event on the pipe: `lines name bytes json`, lines and bytes as numbers. A name of `-`: plain text, as JSON.
 
 pipe = int(os.environ.pop('GANTRY_EVENTS_FD'))
 os.set_inheritable(pipe, False)
 loader = importlib.util.spec_from_file_location('gantry_runner_display', os.environ.pop('GANTRY_RUNNER_DISPLAY'))
 display = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(display)
-encoder = getattr(display, 'AnsibleJSONEncoderLocal', json.JSONEncoder)
+Encoder = getattr(display, 'AnsibleJSONEncoderLocal', json.JSONEncoder)
+encode = Encoder(allow_nan=False).encode
 context = display.event_context
 real = (sys.stdout, sys.stderr)
 terminal = os.fstat(1)
 opened = []
+random = []
 
 
 class Bytes:
@@ -93,7 +102,7 @@ class Bytes:
         self.stream = stream
 
     def write(self, data):
-        self.stream.write(bytes(data).decode('utf-8', 'replace'))
+        self.stream.write(bytes(data).decode('utf-8', 'surrogateescape'))
         return len(data)
 
     def flush(self):
@@ -144,7 +153,19 @@ def detached():
     return (now.st_dev, now.st_ino) != (terminal.st_dev, terminal.st_ino)
 
 
+def uuid4():
+    # ansible-runner's callback makes two for every event. Each would give up the interpreter's lock to ask the kernel
+    # for 16 bytes, and wait to get it back: so they are asked for by the thousand. (`pop` and `extend` are atomic.)
+    while True:
+        try:
+            return uuid.UUID(bytes=random.pop(), version=4)
+        except IndexError:
+            data = os.urandom(16384)
+            random.extend([data[at:at + 16] for at in range(0, len(data), 16)])
+
+
 def forked():
+    random.clear()  # two processes must not make the same ids
     opened.clear()
     sys.stdout, sys.stderr = real
 
@@ -157,12 +178,33 @@ def flush():
             pass
 
 
+def written(event):
+    try:
+        return encode(event)
+    except Exception as error:
+        try:  # JSON has no infinite numbers: as text they survive
+            return encode(json.loads(json.dumps(event, cls=Encoder), parse_constant=str))
+        except Exception:
+            return frame(event, error)
+
+
+def frame(event, error):
+    # What cannot be written as JSON (too deep, in a circle, of a type of its own) is named, the rest is kept.
+    data = dict(event.get('event_data') or {})
+    for key, value in data.items():
+        try:
+            encode(value)
+        except Exception:
+            data[key] = {'gantry_left_out': {'error': type(error).__name__}}
+    return encode(dict(event, event_data=data))
+
+
 def dump_begin(fileobj):
     if detached():
         return
     event = context.get_begin_dict()
     # Now, not at the end: the default callback takes keys out of the result while it prints.
-    text = json.dumps(event, cls=encoder)
+    text = written(event)
     flush()
     tap = Tap()
     other = OtherStream(tap)
@@ -175,10 +217,12 @@ def dump_end(fileobj):
         return
     name, text, tap, other, sys.stdout, sys.stderr = opened.pop()
     printed = tap.getvalue()
-    line = '%d %s {"stdout": %s, %s\n' % (printed.count('\n'), name, json.dumps(printed.rstrip('\r\n')), text[1:])
+    body = '{"stdout": %s, %s' % (json.dumps(printed.rstrip('\r\n')), text[1:])
+    line = '%d %s %d %s\n' % (printed.count('\n'), name, len(body), body)
     if other.getvalue():
-        line = '0 - %s\n' % json.dumps(other.getvalue()) + line
-    data = memoryview(line.encode('ascii', 'backslashreplace'))
+        before = json.dumps(other.getvalue())
+        line = '0 - %d %s\n' % (len(before), before) + line
+    data = memoryview(line.encode('ascii'))
     while data:
         data = data[os.write(pipe, data):]
 
@@ -186,6 +230,8 @@ def dump_end(fileobj):
 os.register_at_fork(after_in_child=forked)
 context.dump_begin = dump_begin
 context.dump_end = dump_end
+if getattr(display, 'uuid', None) is uuid:
+    display.uuid = types.SimpleNamespace(**dict(vars(uuid), uuid4=uuid4))
 
 
 class CallbackModule(display.CallbackModule):
@@ -405,6 +451,7 @@ class Link:
             value = json.loads(data) if data else {}
         except ValueError:
             value = {}
+        value = value if isinstance(value, dict) else {}
         if answer.status != 200:
             raise Refused(answer.status, value)
         return value
@@ -440,7 +487,7 @@ def insist(control, patience, call):
         except Refused as refused:
             if refused.status in (401, 403):
                 raise Exit(77, 'ingest refuses us: %s' % refused)
-            if refused.status < 500 and refused.status != 429:
+            if refused.status < 500 and refused.status not in (408, 429):
                 raise
             problem = refused
         except (OSError, http.client.HTTPException) as error:
@@ -505,7 +552,8 @@ class Control:
 
 
 class Batch:
-    __slots__ = ('first', 'last', 'first_line', 'last_line', 'raw_bytes', 'previous', 'hash', 'body')
+    # `body` is None while the batch lies in the file `path`.
+    __slots__ = ('first', 'last', 'first_line', 'last_line', 'raw_bytes', 'previous', 'hash', 'size', 'body', 'path')
 
     def headers(self):
         return {
@@ -516,6 +564,76 @@ class Batch:
         }
 
 
+class Spool:
+    """Where cut batches wait until they are committed: SPOOL_MEMORY of them in memory, more as files of mode 0600.
+
+        in memory  --put, while there is room-->  waiting  --remove-->  gone
+        file       --put, beyond that--------->  waiting  --remove-->  unlinked
+
+    Full at `bound` bytes, or when the volume takes no more: that batch stays in memory, and room is there again once
+    something was removed. The files are no longer-lived than the agent, which alone can read them: they are not synced.
+    Not safe by itself: the outbox holds its lock.
+    """
+
+    def __init__(self, folder, bound, memory=SPOOL_MEMORY):
+        self._folder, self._bound, self._memory = folder, bound, memory
+        self._waiting = self._held = 0
+        self._no_room = False
+
+    @property
+    def full(self):
+        return self._waiting >= self._bound or self._no_room
+
+    def put(self, batch):
+        self._waiting += batch.size
+        if self._held + batch.size > self._memory and not self._no_room and self._write(batch):
+            return
+        self._held += batch.size
+
+    def _write(self, batch):
+        path = os.path.join(self._folder, '%d.gz' % batch.first)
+        try:
+            os.makedirs(self._folder, 0o700, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+                file.write(batch.body)
+        except OSError as error:
+            say('the volume takes no more events: %s' % error)
+            self._no_room = True
+            self._unlink(path)
+            return False
+        batch.body, batch.path = None, path
+        return True
+
+    @staticmethod
+    def _unlink(path):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+    @staticmethod
+    def read(batch):
+        """The bytes of a batch. Raises Exit 70 when its file is not what was written."""
+        if batch.body is not None:
+            return batch.body
+        try:
+            with open(batch.path, 'rb') as file:
+                body = file.read()
+        except OSError as error:
+            raise Exit(70, 'events that waited on the volume are gone: %s' % error)
+        if len(body) != batch.size:
+            raise Exit(70, 'events that waited on the volume were changed: %s' % batch.path)
+        return body
+
+    def remove(self, batch):
+        self._waiting -= batch.size
+        self._no_room = False
+        if batch.body is None:
+            self._unlink(batch.path)
+        else:
+            self._held -= batch.size
+
+
 class Outbox:
     """Numbers events, cuts them into chained batches and delivers each until ingest has committed it.
 
@@ -523,14 +641,14 @@ class Outbox:
     for `flushMilliseconds`. A cut batch never changes. `full` tells the main thread to stop reading the playbook.
     """
 
-    def __init__(self, control, link, job, limits, counter, line, head):
+    def __init__(self, control, link, job, limits, counter, line, head, spool):
         self._control, self._link, self._job, self._limits = control, link, job, limits
         self.last_counter = self._cut_counter = counter - 1
         self.last_line = line
         self.hash = head
         self._open, self._open_bytes, self._open_line = [], 0, line
         self._pending = collections.deque()
-        self._spooled = 0
+        self._spool = spool
         self._closing = False
         self._sent_at = 0.0
         self.answered_at = time.monotonic()
@@ -566,13 +684,14 @@ class Outbox:
         batch.previous = self.hash
         batch.hash = self.hash = hashlib.sha256(bytes.fromhex(batch.previous) + raw).hexdigest()
         batch.body = gzip.compress(raw, 1, mtime=0)
+        batch.size = len(batch.body)
+        self._spool.put(batch)
         self._pending.append(batch)
-        self._spooled += len(batch.body)
         self._open, self._open_bytes = [], 0
 
     @property
     def full(self):
-        return self._spooled >= self._limits['spoolBytes']
+        return self._spool.full
 
     def close(self):
         """Delivers everything. Raises Exit if that is not possible."""
@@ -614,8 +733,9 @@ class Outbox:
 
     def _deliver(self, batch, patience):
         self._sent_at = time.monotonic()
+        body = self._spool.read(batch)
         try:
-            answer = insist(self._control, patience, lambda: self._link.call('POST', '/chunks', batch.body, batch.headers()))
+            answer = insist(self._control, patience, lambda: self._link.call('POST', '/chunks', body, batch.headers()))
         except Refused as refused:
             if refused.status != 409 or refused.reason == 'integrity':
                 raise Exit(70, 'ingest does not take counter %d: %s' % (batch.first, refused))
@@ -631,7 +751,7 @@ class Outbox:
         with self._condition:
             before = len(self._pending)
             while self._pending and self._pending[0].last <= committed:
-                self._spooled -= len(self._pending.popleft().body)
+                self._spool.remove(self._pending.popleft())
             if len(self._pending) != before:
                 self._control.ring()  # the main thread may be waiting for room
             return len(self._pending) != before
@@ -743,22 +863,46 @@ class Masker:
         return any(needle in line for needle in self._needles)
 
 
+def left_out(text, size, digest):
+    # On the last line that is kept, not after it: an event has as many lines as it says.
+    return '%s [gantry: left out the rest of %d bytes, sha256 %s]' % (text[:KEPT_TEXT], size, digest)
+
+
+def marker(text):
+    """Stands for a JSON text (bytes) that is too large."""
+    return {'gantry_left_out': {'sizeBytes': len(text), 'sha256': hashlib.sha256(text).hexdigest()}}
+
+
 def shrink(event):
     """An event that is too large, with markers that say what stood there. Changes `event`."""
     result = (event.get('event_data') or {}).get('res')
     if result is not None:
         text = json.dumps(result).encode('ascii')
         if len(text) > KEPT_TEXT:
-            event['event_data']['res'] = {'gantry_left_out': {'sizeBytes': len(text), 'sha256': hashlib.sha256(text).hexdigest()}}
+            event['event_data']['res'] = marker(text)
     text = event.get('stdout') or ''
     if len(text) > KEPT_TEXT:
         data = text.encode('utf-8', 'surrogatepass')
-        event['stdout'] = '%s\n[gantry: left out the rest of %d bytes, sha256 %s]' % (
-            text[:KEPT_TEXT], len(data), hashlib.sha256(data).hexdigest())
+        event['stdout'] = left_out(text, len(data), hashlib.sha256(data).hexdigest())
     text = json.dumps(event['event_data']).encode('ascii') if event.get('event_data') else b''
     if len(text) > EVENT_BYTES:
-        event['event_data'] = {'gantry_left_out': {'sizeBytes': len(text), 'sha256': hashlib.sha256(text).hexdigest()}}
+        event['event_data'] = marker(text)
     return event
+
+
+class LongLine:
+    """A line of plain text as it comes, piece by piece: what an event may hold of it, and of the rest size and hash."""
+
+    def __init__(self):
+        self.kept, self.size, self.rest = b'', 0, None
+
+    def add(self, data):
+        self.size += len(data)
+        if self.rest is not None:
+            return self.rest.update(data)
+        self.kept += data
+        if len(self.kept) > EVENT_BYTES:
+            self.rest = hashlib.sha256(self.kept)
 
 
 class Recorder:
@@ -768,7 +912,7 @@ class Recorder:
 
     def __init__(self, outbox, masker, aware):
         self._outbox, self._masker, self._aware = outbox, masker, aware
-        self._partial = b''
+        self._partial = LongLine()
         self.started = False
         self.stats = None
         self._early = []
@@ -809,22 +953,39 @@ class Recorder:
 
     def text(self, data, flush=False):
         """Plain output: every complete line is a `verbose` event, as with ansible-runner."""
-        *lines, self._partial = (self._partial + data).split(b'\n')
+        *lines, rest = data.split(b'\n')
         for line in lines:
-            self._verbose(line, 1)
-        if flush and self._partial:
+            self._partial.add(line)
+            self._verbose(self._partial, 1)
+            self._partial = LongLine()
+        self._partial.add(rest)
+        if flush and self._partial.size:
             self._verbose(self._partial, 0)
-            self._partial = b''
+            self._partial = LongLine()
 
     def _verbose(self, line, count):
-        text = line.decode('utf-8', 'replace').rstrip('\r')
-        plain = re.sub('\x1b\\[[0-9;]*m', '', text)
+        # What is no UTF-8 becomes lone surrogates (\udcXX), which JSON can carry: no byte is lost.
+        text = line.kept.decode('utf-8', 'surrogateescape')
+        text = text.rstrip('\r') if line.rest is None else self._masker.text(text)
         if not self.started and len(self._early) < 200:
+            plain = re.sub('\x1b\\[[0-9;]*m', '', text)
             self._early.append(self._masker.text(plain))
+        if line.rest is not None:
+            text = left_out(text, line.size, line.rest.hexdigest())
+        self._plain('verbose', text, count)
+
+    def gap(self, reason, message, **details):
+        """What is gone for good gets an event of its own (PROTOCOL 1.3), which is numbered and chained like any other."""
+        self.text(b'', flush=True)
+        self._plain('gantry_gap', '[gantry: gap: %s]' % message, 1, dict(details, reason=reason, message=message))
+
+    def _plain(self, name, text, count, data=None):
         now = datetime.datetime.now(datetime.timezone.utc)
         created = (now if self._aware else now.replace(tzinfo=None)).isoformat()
-        event = {'event': 'verbose', 'uuid': str(uuid.uuid4()), 'stdout': text, 'created': created}
-        self.event('verbose', json.dumps(event).encode('ascii'), count)
+        event = {'event': name, 'uuid': str(uuid.uuid4()), 'stdout': text, 'created': created}
+        if data is not None:
+            event['event_data'] = data
+        self.event(name, json.dumps(event).encode('ascii'), count)
 
 
 # --- The Execution Environment ---------------------------------------------------------------------------------
@@ -902,11 +1063,15 @@ class Environment:
 # --- What is put on the memory volume --------------------------------------------------------------------------
 
 
+def work_folder():
+    return os.environ.get('GANTRY_WORK_DIR') or '/runner'
+
+
 class Workspace:
     """Everything lies below /runner, which is memory. Nothing else in the pod can be written but /tmp."""
 
     def __init__(self):
-        self.root = os.environ.get('GANTRY_WORK_DIR') or '/runner'
+        self.root = work_folder()
         self.project = os.path.join(self.root, 'project')
         self.inventory = os.path.join(self.root, 'inventory')
         self.private = os.path.join(self.root, 'private')
@@ -1260,22 +1425,32 @@ def run_direct(preparation, recorder, outbox, control, stopper):
         control.ring()
 
     threading.Thread(target=bell, name='waiter', daemon=True).start()
-    pump = Pump(events, plain, recorder)
+    pump, read_at, full = Pump(events, plain, recorder), 0.0, False
     while process.poll() is None:
-        full = outbox.full and not stopper.why
+        held, full = full, outbox.full and not stopper.why
+        if full and not held:
+            say('as many events wait for ingest as may: the playbook waits too')
         watched = [control.waker] + ([] if full else pump.open())
         select.select(watched, [], [], min(0.5 if full else 5.0, stopper.pause()))
         control.hush()
         stopper.check(end)
         if not full:
+            # The first event at once; while more follow, several with one waking: the playbook needs the processor.
+            time.sleep(max(0.0, min(GATHER_SECONDS, read_at + GATHER_SECONDS - time.monotonic())))
             pump.read()
-    while pump.read():
-        pass
-    recorder.text(b'', flush=True)
+            read_at = time.monotonic()
+    pump.end()
     end(signal.SIGKILL)
     for descriptor in (events, plain):
         os.close(descriptor)
     return process.returncode
+
+
+def plain_bytes(text):
+    try:
+        return text.encode('utf-8', 'surrogateescape')
+    except UnicodeEncodeError:  # a half of a pair: stands for no byte
+        return text.encode('utf-8', 'replace')
 
 
 class Pump:
@@ -1317,14 +1492,33 @@ class Pump:
             if self._parts:
                 line = b''.join(self._parts) + line
                 self._parts = []
-            count, name, body = line.split(b' ', 2)
-            if name == b'-':
-                self._recorder.text(json.loads(body).encode('utf-8', 'surrogatepass'), flush=True)
-            else:
-                self._recorder.event(name.decode('ascii'), body, int(count))
+            self._take_line(line)
         if rest:
             self._parts.append(rest)
         return something
+
+    def _take_line(self, line):
+        try:
+            count, name, size, body = line.split(b' ', 3)
+            lines, kind = int(count), name.decode('ascii')
+            if len(body) != int(size) or lines < 0:
+                raise ValueError('its length is not what it says')
+            if kind != '-':
+                return self._recorder.event(kind, body, lines)
+            text = plain_bytes(json.loads(body))
+        except (ValueError, AttributeError) as error:
+            say('an event cannot be read: %s' % error)
+            return self._recorder.gap('event_unreadable', 'an event of %d bytes could not be read' % len(line), sizeBytes=len(line))
+        self._recorder.text(text, flush=True)
+
+    def end(self):
+        """ansible-playbook has ended: what lies ready, and a gap for an event that it could not finish."""
+        while self.read():
+            pass
+        size = sum(map(len, self._parts))
+        if size:
+            self._recorder.gap('event_cut', 'ansible-playbook ended in the middle of an event, after %d bytes of it' % size, sizeBytes=size)
+        self._recorder.text(b'', flush=True)
 
 
 def run_runner(preparation, recorder, outbox, control, stopper):
@@ -1336,14 +1530,25 @@ def run_runner(preparation, recorder, outbox, control, stopper):
     # Given as an argument it would be dropped when no file of that name exists.
     space.write(os.path.join(data, 'env', 'settings'), json.dumps({'pexpect_timeout': 0.5, 'suppress_output_file': True}))
 
+    last = 0
+
     def handler(event):
+        nonlocal last
         while outbox.full and not stop():
             control.wait(0.05)
+        # ansible-runner counts an event before it reads it, and passes over one that it cannot read.
+        missing = event['counter'] - last - 1
+        last = event['counter']
+        if missing > 0:
+            recorder.gap('events_missing', 'ansible-runner did not hand over %d events' % missing, events=missing)
         lines = event['end_line'] - event['start_line']
         for key in ('counter', 'start_line', 'end_line', 'runner_ident'):
             event.pop(key, None)
         event['stdout'] = event.get('stdout', '').replace('\r\n', '\n')
-        recorder.event(event.get('event', ''), json.dumps(event).encode('ascii'), lines)
+        if not event.get('event'):  # what it printed is here, what it says could not be read
+            event.update(event='gantry_gap', event_data={'reason': 'event_unreadable', 'message': 'ansible-runner could not read an event'})
+        text = json.dumps(json.loads(json.dumps(event), parse_constant=str))  # JSON has no infinite numbers
+        recorder.event(event['event'], text.encode('ascii'), lines)
         return False
 
     def stop():
@@ -1430,8 +1635,9 @@ class Agent:
             self.payload = answer['payload']
             limits = dict(LIMITS, **(answer.get('limits') or {}))
             self.limits = limits
-            outbox_link = Link(self.url, self.identity)
-            self.outbox = Outbox(self.control, outbox_link, self.job, limits, answer['expected'], answer.get('line') or 0, answer['head'])
+            spool = Spool(os.path.join(work_folder(), 'private', 'spool'), limits['spoolBytes'])
+            self.outbox = Outbox(self.control, Link(self.url, self.identity), self.job, limits, answer['expected'],
+                                 answer.get('line') or 0, answer['head'], spool)
         except Refused as refused:
             raise Exit(70, 'ingest does not let us start: %s' % refused)
         except (KeyError, TypeError) as error:
@@ -1483,6 +1689,8 @@ class Agent:
     def finish(self, status, code, reason):
         self.outbox.close()
         artifacts = ((self.recorder.stats or {}).get('artifact_data') if self.recorder else None) or {}
+        text = json.dumps(artifacts).encode('ascii')
+        artifacts = marker(text) if len(text) > ARTIFACT_BYTES else artifacts
         request = {
             'lastCounter': self.outbox.last_counter, 'lastLine': self.outbox.last_line, 'hash': self.outbox.hash,
             'status': status, 'exitCode': code, 'reason': self.masker.value(reason), 'artifacts': artifacts,

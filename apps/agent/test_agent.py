@@ -1,6 +1,7 @@
 """Unit tests of the agent's pure parts. Run with `python3 -m unittest` in this folder."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -183,6 +184,143 @@ class ARecorder(unittest.TestCase):
         self.assertTrue(event['stdout'].startswith('yyy') and hashlib.sha256(text.encode()).hexdigest() in event['stdout'])
         self.assertLess(len(event['stdout']), 70_000)
         self.assertEqual(lines, 3)
+
+
+    def test_keeps_bytes_that_are_no_utf_8(self):
+        self.recorder.text(b'a\xff\x00b\n')
+        self.assertEqual(self.outlet.events[0][0]['stdout'], 'a\udcff\x00b')
+
+    def test_holds_only_the_beginning_of_an_endless_line(self):
+        data = b'hunter22' + b'x' * (3 * agent.EVENT_BYTES)
+        for at in range(0, len(data), 1 << 18):
+            self.recorder.text(data[at:at + (1 << 18)])
+        self.assertLess(len(self.recorder._partial.kept), agent.EVENT_BYTES + (1 << 18) + 1)
+        self.recorder.text(b'\nnext\n')
+        [(event, lines), (following, _)] = self.outlet.events
+        self.assertEqual((event['event'], lines, following['stdout']), ('verbose', 1, 'next'))
+        self.assertTrue(event['stdout'].startswith(agent.MASK + 'xxx'))
+        self.assertTrue(event['stdout'].endswith(' [gantry: left out the rest of %d bytes, sha256 %s]' % (len(data), hashlib.sha256(data).hexdigest())))
+        self.assertLess(len(event['stdout']), 70_000)
+
+
+class ThePump(unittest.TestCase):
+    """What lies on the pipe of events when ansible-playbook is killed or a process gone wild writes to it."""
+
+    def pumped(self, data):
+        outlet = Outlet()
+        events, events_in = os.pipe()
+        plain, plain_in = os.pipe()
+        os.write(events_in, data)
+        os.close(events_in)
+        os.close(plain_in)
+        pump = agent.Pump(events, plain, agent.Recorder(outlet, agent.Masker([]), True))
+        pump.end()
+        os.close(events)
+        os.close(plain)
+        return [(event['event'], event.get('event_data'), lines) for event, lines in outlet.events]
+
+    good = b'1 runner_on_ok 25 {"event": "runner_on_ok"}\n'
+
+    def test_passes_events_on(self):
+        self.assertEqual(self.pumped(self.good + b'0 - 4 "ab"\n'), [('runner_on_ok', None, 1), ('verbose', None, 0)])
+
+    def test_puts_a_gap_where_an_event_was_cut(self):
+        [_, (name, data, lines)] = self.pumped(self.good + b'1 runner_on_ok 5000 {"stdout": "half')
+        self.assertEqual((name, data['reason'], data['sizeBytes'], lines), ('gantry_gap', 'event_cut', 36, 1))
+
+    def test_puts_a_gap_where_an_event_cannot_be_read_and_goes_on(self):
+        for broken in (b'nonsense\n', b'1 x 3 {}\n', b'x y z {}\n', b'\xff \xff 2 {}\n', b'0 - 2 {}\n', b'-1 x 2 {}\n', b'0 - 3 "a\n', b'\n'):
+            with self.subTest(broken=broken):
+                [(name, data, _), (after, _, _)] = self.pumped(broken + self.good)
+                self.assertEqual((name, data['reason'], data['sizeBytes'], after), ('gantry_gap', 'event_unreadable', len(broken) - 1, 'runner_on_ok'))
+
+
+class Silence:
+    """Stands for a link to an ingest that takes what it is sent, or is away."""
+
+    def __init__(self):
+        self.away, self.bodies = True, []
+
+    def call(self, method, path, body, headers):
+        if self.away:
+            raise OSError('away')
+        self.bodies.append(body)
+        return {'committed': int(headers['Gantry-Last-Counter']), 'cancel': False}
+
+
+class TheOutbox(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.spooled = os.path.join(self.folder.name, 'spool')
+        self.link, self.control = Silence(), agent.Control()
+        self.limits = dict(agent.LIMITS, chunkEvents=10)
+
+    def outbox(self, bound, memory):
+        spool = agent.Spool(self.spooled, bound, memory)
+        return spool, agent.Outbox(self.control, self.link, 'job', self.limits, 1, 0, '00' * 32, spool)
+
+    def fill(self, outbox, count):
+        for _ in range(count):
+            outbox.add(b'"stdout": "%s"}' % base64.b64encode(os.urandom(300)), 1)
+
+    def heal(self, outbox):
+        self.link.away = False
+        outbox.close()
+        events = [json.loads(line) for body in self.link.bodies for line in gzip.decompress(body).splitlines()]
+        self.assertEqual([event['counter'] for event in events], list(range(1, outbox.last_counter + 1)))
+
+    def test_keeps_little_in_memory_and_the_rest_as_private_files_until_it_is_committed(self):
+        spool, outbox = self.outbox(1 << 20, 20_000)
+        self.fill(outbox, 500)
+        held = sum(len(batch.body) for batch in outbox._pending if batch.body is not None)
+        self.assertTrue(0 < held <= 20_000)
+        files = [os.path.join(self.spooled, name) for name in os.listdir(self.spooled)]
+        self.assertGreater(len(files), 40)
+        self.assertEqual({os.stat(path).st_mode & 0o777 for path in files}, {0o600})
+        self.assertFalse(outbox.full)
+        self.heal(outbox)
+        self.assertEqual(os.listdir(self.spooled), [])
+        self.assertEqual((spool._waiting, spool._held), (0, 0))
+
+    def test_is_full_at_its_bound(self):
+        _, outbox = self.outbox(50_000, 20_000)
+        self.fill(outbox, 100)
+        self.assertFalse(outbox.full)
+        self.fill(outbox, 200)
+        self.assertTrue(outbox.full)
+        self.heal(outbox)
+        self.assertFalse(outbox.full)
+
+    def test_is_full_and_loses_nothing_when_the_volume_takes_no_more(self):
+        with open(self.spooled, 'wb'):  # where the folder should be
+            pass
+        _, outbox = self.outbox(1 << 20, 5_000)
+        self.fill(outbox, 10)
+        self.assertFalse(outbox.full)
+        self.fill(outbox, 40)
+        self.assertTrue(outbox.full)
+        self.heal(outbox)
+        self.assertFalse(outbox.full)
+
+    def test_ends_when_a_file_was_changed(self):
+        _, outbox = self.outbox(1 << 20, 0)
+        self.fill(outbox, 20)
+        for name in os.listdir(self.spooled):
+            with open(os.path.join(self.spooled, name), 'ab') as file:
+                file.write(b'x')
+        with self.assertRaises(agent.Exit) as caught:
+            self.link.away = False
+            outbox.close()
+        self.assertEqual(caught.exception.code, 70)
+
+
+class TheClock(unittest.TestCase):
+    def test_is_the_monotonic_one_wherever_time_is_measured(self):
+        with open(agent.__file__, encoding='utf-8') as file:
+            source = file.read()
+        self.assertNotIn('time.time(', source)
+        self.assertEqual(source.count('datetime.now('), 1)  # `created` of plain text
 
 
 class TheIdentity(unittest.TestCase):

@@ -59,7 +59,14 @@ export interface Ended {
 /** Runs a command in a confined container of the EE. */
 export const inEnvironment = (
   args: string[],
-  options: { flags?: string[]; input?: string; onStart?: (name: string) => void } = {},
+  options: {
+    flags?: string[];
+    /** Standard input; it stays open after it, as a pod's does, unless it is to end. */
+    input?: string;
+    endInput?: boolean;
+    onStart?: (name: string) => void;
+    onStderr?: (text: string) => void;
+  } = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const name = `gantry-agent-test-${process.pid}-${Math.round(performance.now() * 1000)}`;
@@ -70,14 +77,17 @@ export const inEnvironment = (
     );
     const [stdout, stderr]: string[][] = [[], []];
     child.stdout.on('data', (data) => stdout!.push(String(data)));
-    child.stderr.on('data', (data) => stderr!.push(String(data)));
+    child.stderr.on('data', (data) => {
+      stderr!.push(String(data));
+      options.onStderr?.(String(data));
+    });
     child.on('error', reject);
     child.on('close', (code) =>
       resolve({ code: code ?? -1, stdout: stdout!.join(''), stderr: stderr!.join('') }),
     );
     child.stdin.on('error', () => undefined);
     child.stdin.write(options.input ?? '');
-    if (!options.input) child.stdin.end();
+    if (!options.input || options.endInput) child.stdin.end();
     options.onStart?.(name);
   });
 
@@ -102,7 +112,9 @@ export interface Case {
   trouble?: Trouble;
   wrongToken?: boolean;
   env?: string[];
-  during?: (ingest: StrictIngest, name: string) => void;
+  onStderr?: (text: string) => void;
+  /** While it runs. What the pod writes into `/run/gantry` lies in `folder`. */
+  during?: (ingest: StrictIngest, name: string, folder: string) => void;
 }
 
 /** A tar of these files, as git archive makes one. */
@@ -148,7 +160,7 @@ export const runJob = async (
   given: Case,
 ): Promise<{ ingest: StrictIngest; ended: Ended; stdout: string }> => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-agent-'));
-  chmodSync(folder, 0o755); // the pod's user must reach the socket in it
+  chmodSync(folder, 0o777); // the pod's user must reach the socket in it, and playbooks leave marks there
   const archive = given.archive ?? tar(given.files);
   const inventory = Buffer.from(JSON.stringify(given.inventory ?? localHosts));
   const objects = new Map(
@@ -188,7 +200,8 @@ export const runJob = async (
       ],
       // Some engines feed the body of the attach call to standard input first.
       input: `{"attach":true}gantry-token:${given.wrongToken ? 'another' : job.token}\ngantry-token:again\n`,
-      onStart: (name) => given.during?.(ingest, name),
+      onStderr: given.onStderr,
+      onStart: (name) => given.during?.(ingest, name, folder),
     });
     return { ingest, ended, stdout: ingest.events.map((event) => event.stdout).join('\n') };
   } finally {

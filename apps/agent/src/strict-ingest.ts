@@ -115,9 +115,11 @@ export class StrictIngest {
     return `http://127.0.0.1:${(this.server.address() as { port: number }).port}`;
   }
 
+  /** Ends as a killed process does: what was on its way has no answer. `listen` brings it back with what it has committed. */
   async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
     this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await closed;
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -27,6 +27,11 @@ describe('the facts of an event', () => {
     });
     expect(factsOf(runner('runner_on_failed', {}))).toMatchObject({ failed: true });
   });
+  it('call a gap in the record a failure, of no host', () => {
+    const gap = factsOf({ event: 'gantry_gap', event_data: { reason: 'event_cut', message: 'gone' } });
+    expect(gap).toMatchObject({ failed: true, host: null });
+    expect(isIndexed(gap)).toBe(true);
+  });
   it('survive anything that is not what it should be', () => {
     expect(factsOf({ event: 7, event_data: 'text' })).toMatchObject({ event: '', host: null });
     expect(

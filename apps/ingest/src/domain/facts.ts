@@ -31,6 +31,8 @@ export const kinds = [
   'error',
   'system_warning',
   'debug',
+  // Something is gone for good: docs/PROTOCOL.md 1.3.
+  'gantry_gap',
 ] as const;
 
 const kindNumbers = new Map<string, number>(kinds.map((kind, number) => [kind, number]));
@@ -44,6 +46,7 @@ const failures = new Set([
   'runner_on_async_failed',
   'runner_item_on_failed',
   'error',
+  'gantry_gap',
 ]);
 const changes = new Set([
   'runner_on_ok',

@@ -174,6 +174,11 @@ export const Output = ({ job }: { job: JobDetail }) => {
             })}
           </div>
         </div>
+        {feed.final?.status === null && !filtered && (
+          <p className="out-unfinished" role="note" data-testid="output-unfinished">
+            The pod ended without a final message. What it printed last may be missing here.
+          </p>
+        )}
       </div>
       {!follow && !filtered && (items.at(-1)?.index ?? 0) < count - 1 && (
         <Button
