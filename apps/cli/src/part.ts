@@ -5,7 +5,7 @@
  *      any --stop()--> stopping --exit--> stopped
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 import { homePath } from './home.js';
 
@@ -32,7 +32,7 @@ export interface Part {
   readonly state: PartState;
   readonly pid: number | undefined;
   readonly restarts: number;
-  /** Starts it and resolves once it is ready. Rejects with the tail of its log if it is not within a minute. */
+  /** Starts it and resolves once it is ready. Rejects with its last words when it keeps ending, or is not ready within a minute. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -40,6 +40,8 @@ export interface Part {
 const READY_MILLISECONDS = 60_000;
 const STOP_MILLISECONDS = 20_000;
 const LONGEST_BACKOFF = 5_000;
+/** A part that has ended so often before it was ever ready does not get better by itself. */
+const ENDS_AT_START = 3;
 
 /** Supervises one process. `onChange` is called after every change of state. */
 export const createPart = (spec: PartSpec, onChange: () => void): Part => {
@@ -48,6 +50,7 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
   let child: ChildProcess | undefined;
   let restarts = 0;
   let log: WriteStream | undefined;
+  let notReady = '';
   const become = (next: PartState) => {
     state = next;
     onChange();
@@ -87,7 +90,8 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
       try {
         await spec.ready();
         if (child === mine && state === 'starting') become('running');
-      } catch {
+      } catch (error) {
+        notReady = (error as Error).message;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
@@ -110,8 +114,14 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
       while (state !== 'running') {
         if (state === 'stopping' || state === 'stopped')
           throw new Error(`${spec.name} was stopped while it started`);
+        if (restarts >= ENDS_AT_START)
+          throw new Error(
+            `${spec.name} ends while it starts:\n   ${lastWords(logFile)}\nAll of it: ${logFile}`,
+          );
         if (performance.now() > deadline)
-          throw new Error(`${spec.name} is not ready after ${READY_MILLISECONDS / 1000} s: see ${logFile}`);
+          throw new Error(
+            `${spec.name} is not ready after ${READY_MILLISECONDS / 1000} s (${notReady}): see ${logFile}`,
+          );
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },
@@ -125,4 +135,23 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
       clearTimeout(force);
     },
   };
+};
+
+/** Why a process ended, from its log: the message of what was fatal, or else its last lines. */
+export const lastWords = (logFile: string): string => {
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-50);
+  for (const line of lines.toReversed()) {
+    const said = fatalMessage(line);
+    if (said) return said;
+  }
+  return lines.slice(-5).join('\n   ');
+};
+
+const fatalMessage = (line: string): string | undefined => {
+  try {
+    const { level, msg, err } = JSON.parse(line) as { level: string; msg: string; err?: { message: string } };
+    return level === 'fatal' ? [msg, err?.message].filter(Boolean).join(': ') : undefined;
+  } catch {
+    return undefined;
+  }
 };
