@@ -6,13 +6,14 @@ import { PlatformError } from '@gantry/contracts/errors';
 import type { BenchCase, CaseContext, Size } from './bench/case.js';
 import { ingestCase } from './bench/ingest.case.js';
 import { forMarkdown, forPeople, forPrograms, isKept, type Report } from './bench/result.js';
+import { liveCase } from './bench/live.case.js';
 import { launchCase, memoryCase, startCase } from './bench/start.case.js';
 import { storageCase } from './bench/storage.case.js';
 import { startWorld, wipeWorld, type World } from './bench/world.js';
 import { exitCodes, print, printJson } from './terminal.js';
 
 /** In the order they run: those of one mode together. */
-const cases: BenchCase[] = [startCase, memoryCase, launchCase, ingestCase, storageCase];
+const cases: BenchCase[] = [startCase, memoryCase, launchCase, ingestCase, storageCase, liveCase];
 
 /** For `--help`. */
 export const benchHelp = (): string =>

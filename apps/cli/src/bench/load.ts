@@ -87,7 +87,7 @@ const flood = async (plan: LoadPlan, player: Player): Promise<number> => {
   return player.prepared.length;
 };
 
-/** Prints at its rate, sends as an agent does: when 50 ms have passed or a batch is full, one call at a time. */
+/** Prints at its rate, sends as the agent does: a batch each 50 ms or when it is full, one call at a time. */
 const pace = async (
   plan: LoadPlan,
   player: Player,
@@ -99,15 +99,15 @@ const pace = async (
   // Jobs do not all flush in the same moment.
   await pause((player.job.seed % 100) * (Math.min(1_000, interval) / 100));
   const started = clock();
-  while (sent < plan.eventsPerJob) {
-    const flushAt = Math.max(started + sent * interval, clock()) + FLUSH_MILLISECONDS;
-    while (clock() < flushAt) {
-      const due = Math.floor((clock() - started) / interval) + 1 - sent;
-      if (due >= plan.batchEvents || due >= plan.eventsPerJob - sent) break;
-      await pause(Math.min(flushAt - clock(), 10));
-    }
-    const due = Math.floor((clock() - started) / interval) + 1 - sent;
-    const events = Math.max(1, Math.min(due, plan.batchEvents, plan.eventsPerJob - sent));
+  const dueNow = (): number => Math.floor((clock() - started) / interval) + 1 - sent;
+  for (let sentAt = 0; sent < plan.eventsPerJob;) {
+    const most = Math.min(plan.batchEvents, plan.eventsPerJob - sent);
+    // Not before there is one, then 50 ms after the last batch or when this one is full.
+    await pause(started + sent * interval - clock());
+    while (dueNow() < most && clock() < sentAt + FLUSH_MILLISECONDS)
+      await pause(Math.min(sentAt + FLUSH_MILLISECONDS - clock(), 10));
+    const events = Math.max(1, Math.min(dueNow(), most));
+    sentAt = clock();
     let text = '';
     let lines = 0;
     for (let index = 0; index < events; index++) {
