@@ -475,8 +475,8 @@ class Patience:
         return delay * random.uniform(0.75, 1.0)
 
 
-def insist(control, patience, call):
-    """Calls until there is an answer. Raises Exit 77 and 75, Refused for an answer that no repetition changes."""
+def insist(control, patience, call, again=(408, 429)):
+    """Calls until there is an answer. Raises Exit 77 and 75, Refused for an answer that no repetition changes (not 5xx, not `again`)."""
     while True:
         if control.dead:
             raise control.dead
@@ -487,7 +487,7 @@ def insist(control, patience, call):
         except Refused as refused:
             if refused.status in (401, 403):
                 raise Exit(77, 'ingest refuses us: %s' % refused)
-            if refused.status < 500 and refused.status not in (408, 429):
+            if refused.status < 500 and refused.status not in again:
                 raise
             problem = refused
         except (OSError, http.client.HTTPException) as error:
@@ -1631,7 +1631,7 @@ class Agent:
                       'ansibleCore': self.image.ansible, 'ansibleRunner': self.image.runner},
         }
         try:
-            answer = insist(self.control, Patience(LIMITS['answerSeconds']), lambda: self.link.call('POST', '/start', request))
+            answer = insist(self.control, Patience(LIMITS['answerSeconds']), lambda: self.link.call('POST', '/start', request), (408, 409, 429))
             self.payload = answer['payload']
             limits = dict(LIMITS, **(answer.get('limits') or {}))
             self.limits = limits

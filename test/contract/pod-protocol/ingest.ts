@@ -90,7 +90,7 @@ const drive = async (nats: NatsConnection, url: string): Promise<Omit<Ingest, 's
   }
   const alarms: string[] = [];
   nats.subscribe(eventSubjects('record.integrity_alarm'), {
-    callback: (_, message) => alarms.push(message.subject),
+    callback: (_, message) => void alarms.push(message.subject),
   });
   const call = <C extends CommandSpec>(command: C, input: InputOf<C>) => ask(nats, command, input);
   const organizationId = newId();
