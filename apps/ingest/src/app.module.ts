@@ -8,16 +8,25 @@ import {
   OpenRecord,
   ReadStdout,
 } from '@gantry/contracts/record';
+import {
+  DescribeRecord,
+  DescribeStorage,
+  ListRetentionRules,
+  RemoveRetentionRule,
+  SetRetentionRule,
+} from '@gantry/contracts/retention';
 import { systemContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
 import { Module, type Type } from '@nestjs/common';
-import { makePartitions, requireDurable } from './adapters/database.js';
+import { requireDurable } from './adapters/database.js';
 import type { IngestConfig } from './config.js';
 import { createIngest, type Ingest } from './ingest.js';
 import { listenSocket, listenTcp } from './pods.listen.js';
+import type { Retention } from './retention.js';
+import { retentionRuleProjection } from './retention.rules.js';
 
-/** Looked after every hour, a week ahead. */
+/** Looked after every hour, a day ahead. */
 const PARTITION_MILLISECONDS = 3_600_000;
 
 /** Ingest as a Nest module. */
@@ -39,6 +48,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
     redeem: (input, correlationId) => kit.call(RedeemGrant, input, systemContext(kit, { correlationId })),
     publishLive: (hint) => publishLive(kit.nats, hint),
     logger: kit.logger,
+    retention: config.retention,
   });
   const { commands, queries } = ingest;
 
@@ -55,13 +65,11 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   kit.handle(ReadStdout, (input, { principal }) => queries.stdout(input, principal!));
   kit.handle(ListHostSummaries, (input, { principal }) => queries.hosts(input, principal!));
 
-  const partitions = async (): Promise<void> => {
-    const made = await makePartitions(kit.pool, log.schema);
-    if (made > 0) kit.logger.info({ made }, 'partitions were made');
-  };
+  bindRetention(kit, ingest.retention, config.sweepSeconds * 1_000);
+
   kit.onStart(async () => {
     await requireDurable(kit.pool, config.allowUnsafe);
-    await partitions();
+    await ingest.retention.prepare();
   });
   // Apart from the above, which is tried again while Postgres is away: an address is taken once.
   kit.onStart(async () => {
@@ -72,7 +80,23 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
       'pods may call',
     );
   });
-  kit.every('partitions', PARTITION_MILLISECONDS, partitions);
+  kit.every('partitions', PARTITION_MILLISECONDS, () => ingest.retention.prepare());
   kit.onStop(() => ingest.stop());
   return ingest;
+};
+
+const bindRetention = (kit: ServiceKit, retention: Retention, sweepMilliseconds: number): void => {
+  const { rules, queries } = retention;
+  kit.project(retentionRuleProjection(kit.log!.schema));
+  kit.handle(SetRetentionRule, (input, context) => rules.set(input, context.principal!, context.meta()));
+  kit.handle(RemoveRetentionRule, async (input, context) => {
+    await rules.remove(input, context.principal!, context.meta());
+    return {};
+  });
+  kit.handle(ListRetentionRules, (input, { principal }) => rules.list(input, principal!));
+  kit.handle(DescribeRecord, (input, { principal }) => queries.record(input, principal!));
+  kit.handle(DescribeStorage, (_, { principal }) => queries.storage(principal!));
+  kit.every('retention', sweepMilliseconds, async () => {
+    await retention.sweep(systemContext(kit).meta(), kit.signal);
+  });
 };

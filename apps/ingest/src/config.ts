@@ -2,6 +2,10 @@
 import { isAbsolute } from 'node:path';
 import { AddressText, baseConfig, readConfig, type Address, type BaseConfig } from '@gantry/service/config';
 import { z } from 'zod';
+import { ARCHIVE_URL, openArchive } from './adapters/archive.js';
+import type { RetentionSettings } from './retention.js';
+
+const Days = z.coerce.number().int().min(0).max(36_500).default(0);
 
 /** What ingest is told. */
 export interface IngestConfig {
@@ -12,6 +16,10 @@ export interface IngestConfig {
   podsSocket: string | null;
   /** GANTRY_INGEST_ALLOW_UNSAFE=1: start although Postgres may lose commits. For tests. */
   allowUnsafe: boolean;
+  /** GANTRY_INGEST_RETENTION_DAYS, GANTRY_INGEST_RETENTION_SUMMARY_DAYS, GANTRY_INGEST_ARCHIVE and what belongs to it. */
+  retention: RetentionSettings;
+  /** GANTRY_INGEST_RETENTION_SWEEP_SECONDS: between two sweeps. */
+  sweepSeconds: number;
 }
 
 /** Reads the environment. Throws `invalid` naming the variable that is wrong. */
@@ -26,6 +34,23 @@ export const readIngestConfig = (env: Record<string, string | undefined> = proce
         .refine((path) => Buffer.byteLength(path) <= 107, 'must not be longer than 107 bytes')
         .optional(),
       GANTRY_INGEST_ALLOW_UNSAFE: z.enum(['0', '1']).default('0'),
+      GANTRY_INGEST_RETENTION_DAYS: Days,
+      GANTRY_INGEST_RETENTION_SUMMARY_DAYS: Days,
+      GANTRY_INGEST_RETENTION_SWEEP_SECONDS: z.coerce.number().int().min(1).max(86_400).default(3_600),
+      GANTRY_INGEST_ARCHIVE: z
+        .string()
+        .regex(ARCHIVE_URL, 'must be file:///folder or s3://bucket, or s3://bucket/prefix')
+        .optional(),
+      GANTRY_INGEST_ARCHIVE_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+      GANTRY_INGEST_ARCHIVE_S3_REGION: z.string().min(1).default('us-east-1'),
+      GANTRY_INGEST_ARCHIVE_S3_PATH_STYLE: z.enum(['0', '1']).default('0'),
+      GANTRY_INGEST_ARCHIVE_S3_CREDENTIALS_FILE: z
+        .string()
+        .refine(isAbsolute, 'must be an absolute path')
+        .optional(),
+      GANTRY_INGEST_ARCHIVE_S3_ACCESS_KEY_ID: z.string().min(1).optional(),
+      GANTRY_INGEST_ARCHIVE_S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
+      GANTRY_INGEST_ARCHIVE_S3_CA_FILE: z.string().refine(isAbsolute, 'must be an absolute path').optional(),
     }),
     env,
   );
@@ -34,5 +59,22 @@ export const readIngestConfig = (env: Record<string, string | undefined> = proce
     podsHttp: read.GANTRY_INGEST_PODS_HTTP,
     podsSocket: read.GANTRY_INGEST_PODS_SOCKET ?? null,
     allowUnsafe: read.GANTRY_INGEST_ALLOW_UNSAFE === '1',
+    retention: {
+      keepDays: read.GANTRY_INGEST_RETENTION_DAYS,
+      summaryDays: read.GANTRY_INGEST_RETENTION_SUMMARY_DAYS,
+      archive:
+        read.GANTRY_INGEST_ARCHIVE === undefined
+          ? null
+          : openArchive(read.GANTRY_INGEST_ARCHIVE, {
+              endpoint: read.GANTRY_INGEST_ARCHIVE_S3_ENDPOINT,
+              region: read.GANTRY_INGEST_ARCHIVE_S3_REGION,
+              pathStyle: read.GANTRY_INGEST_ARCHIVE_S3_PATH_STYLE === '1',
+              credentialsFile: read.GANTRY_INGEST_ARCHIVE_S3_CREDENTIALS_FILE,
+              accessKeyId: read.GANTRY_INGEST_ARCHIVE_S3_ACCESS_KEY_ID,
+              secretAccessKey: read.GANTRY_INGEST_ARCHIVE_S3_SECRET_ACCESS_KEY,
+              caFile: read.GANTRY_INGEST_ARCHIVE_S3_CA_FILE,
+            }),
+    },
+    sweepSeconds: read.GANTRY_INGEST_RETENTION_SWEEP_SECONDS,
   });
 };

@@ -18,6 +18,8 @@ import type { Redeem } from './pods.port.js';
 import { createPods } from './pods.service.js';
 import { createRecordCommands, type RecordCommands } from './record.commands.js';
 import { createRecordQueries, type RecordQueries } from './record.queries.js';
+import { createRetention, keepForEver, type Retention, type RetentionSettings } from './retention.js';
+import type { SweepDependencies } from './retention.sweep.js';
 
 /** What ingest stands on. */
 export interface IngestDependencies {
@@ -26,13 +28,16 @@ export interface IngestDependencies {
   objects: { get(sha256: string): Promise<Readable | null> };
   redeem: Redeem;
   publishLive(hint: LiveHint): void;
-  logger: PodLogger;
+  logger: PodLogger & SweepDependencies['logger'];
+  /** For ever when left out. */
+  retention?: RetentionSettings;
 }
 
 /** A whole ingest. */
 export interface Ingest {
   commands: RecordCommands;
   queries: RecordQueries;
+  retention: Retention;
   /** A server for pods; one for each address. */
   podServer(): Server;
   /** Takes no more calls, commits what waits, sends the last hints. */
@@ -47,13 +52,15 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
   const chunks = createChunks({ pool, schema });
   const dictionaries = createDictionaries(identifier(schema));
   const live = createLive(deps.publishLive);
-  const commands = createRecordCommands({ pool, log, records, live });
+  const retention = createRetention({ pool, log, records, logger, settings: deps.retention ?? keepForEver });
+  const commands = createRecordCommands({ pool, log, records, live, place: retention.place });
   const group = createGroupCommit(createAppendTransaction({ pool, schema, records, dictionaries }));
   const pods = createPods({ pool, records, commands, chunks, group, objects, live, redeem });
   const access = createPodAccess({ pool, schema });
   const servers: Server[] = [];
   return {
     commands,
+    retention,
     queries: createRecordQueries({ pool, schema, records, chunks }),
     podServer: () => {
       const server = createPodServer({ pods, access, logger });

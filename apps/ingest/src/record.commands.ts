@@ -19,6 +19,7 @@ import type { z } from 'zod';
 import { createRecordChanges, type RecordChanges, type Said } from './adapters/record-changes.js';
 import { displayOf } from './domain/display.js';
 import type { JobRecord, Records, Seal } from './adapters/records.js';
+import type { Place } from './placement.js';
 
 /** More than this many alarms of one job tell nothing new. */
 const MOST_ALARMS = 20;
@@ -29,6 +30,7 @@ export interface RecordDependencies {
   log: EventLog;
   records: Records;
   live: { committed(hint: LiveHint): void };
+  place: Place;
 }
 
 /** What an agent says at the end. */
@@ -70,7 +72,8 @@ export interface RecordCommands {
 }
 
 /** Over the tables of the log's schema. */
-export const createRecordCommands = ({ pool, log, records, live }: RecordDependencies): RecordCommands => {
+export const createRecordCommands = (deps: RecordDependencies): RecordCommands => {
+  const { pool, log, records, live } = deps;
   const schema = identifier(log.schema);
 
   const { append, changing, seal } = createRecordChanges({ pool, log, records });
@@ -81,7 +84,7 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
 
   return {
     open: async (input, meta) => {
-      await withTransaction(pool, (client) => openRecord(client, schema, records, append, input, meta));
+      await withTransaction(pool, (client) => openRecord(client, deps, append, input, meta));
       log.wake();
     },
     cancel: async (jobId) => {
@@ -143,22 +146,18 @@ export const createRecordCommands = ({ pool, log, records, live }: RecordDepende
 
 const openRecord = async (
   client: pg.PoolClient,
-  schema: string,
-  records: Records,
+  { log, records, place }: RecordDependencies,
   append: RecordChanges['append'],
   input: ReceivedBy<typeof OpenRecord>,
   meta: Meta,
 ): Promise<void> => {
-  const { jobId, epoch, organizationId, payload } = input;
+  const schema = identifier(log.schema);
+  const { jobId, epoch, payload } = input;
   const bearer = Buffer.from(input.bearerSha256, 'hex');
   if (bearer.length !== 32) throw new PlatformError('invalid', 'bearerSha256 must be 64 hex digits.');
-  const inserted = await client.query(
-    `insert into ${schema}.job_record (job_id, day, organization_id, epoch, payload, chain_head)
-     values ($1, (now() at time zone 'utc')::date, $2, $3, $4, decode($5, 'hex')) on conflict (job_id) do nothing`,
-    [jobId, organizationId, epoch, JSON.stringify(payload), chainStart(jobId)],
-  );
-  const record = (await records.lock(client, jobId))!;
-  const isNew = inserted.rowCount === 1;
+  const known = await records.lock(client, jobId);
+  const isNew = !known && (await insertRecord(client, schema, place, input));
+  const record = known ?? (await records.lock(client, jobId))!;
   if (!isNew) {
     if (epoch < record.epoch) throw staleEpoch(record, epoch, 'refused');
     if (record.seal || record.closed) {
@@ -193,6 +192,22 @@ const openRecord = async (
     bearer,
   ]);
   await append(client, record, RecordOpened, { jobId, epoch }, meta);
+};
+
+/** False: somebody else was faster. */
+const insertRecord = async (
+  client: pg.PoolClient,
+  schema: string,
+  place: Place,
+  { jobId, epoch, organizationId, jobTemplateId = null, payload }: ReceivedBy<typeof OpenRecord>,
+): Promise<boolean> => {
+  const day = await place(client, organizationId, jobTemplateId);
+  const { rowCount } = await client.query(
+    `insert into ${schema}.job_record (job_id, day, organization_id, job_template_id, epoch, payload, chain_head)
+     values ($1, $2, $3, $4, $5, $6, decode($7, 'hex')) on conflict (job_id) do nothing`,
+    [jobId, day, organizationId, jobTemplateId, epoch, JSON.stringify(payload), chainStart(jobId)],
+  );
+  return rowCount === 1;
 };
 
 /** A caller of an attempt that is over: `forbidden` for pods, who must stop; `refused` for the launcher. */

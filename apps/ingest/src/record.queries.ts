@@ -11,9 +11,10 @@ import type {
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import type { Chunks, OpenChunk, Span } from './adapters/chunks.js';
-import { noRecord, type JobRecord, type Records } from './adapters/records.js';
+import { noRecord, requireKept, type JobRecord, type Records } from './adapters/records.js';
 import { outputOf } from './domain/display.js';
 import { counts, kindNumber } from './domain/facts.js';
+import { createStableRead } from './stable-read.js';
 
 /** Bytes of events or output in one answer: below NATS's limit of 1 MiB a message, JSON's escapes included. */
 const PAGE_BYTES = 400 * 1024;
@@ -30,7 +31,10 @@ export interface QueryDependencies {
   chunks: Chunks;
 }
 
-/** Queries of a record. Throw `not_found`, `forbidden` (needs `read` in the job's organization), `unavailable`. */
+/**
+ * Queries of a record. Throw `not_found`, `forbidden` (needs `read` in the job's organization), `refused` with reason
+ * `record_dropped`, `unavailable`.
+ */
 export interface RecordQueries {
   events(
     input: ReceivedBy<typeof ListJobEvents>,
@@ -46,6 +50,7 @@ export interface RecordQueries {
 /** Over a schema's tables. */
 export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
   const { records, chunks } = deps;
+  const stable = createStableRead(deps.pool, records);
   const allowed = async (jobId: string, principal: Principal): Promise<JobRecord> => {
     const record = await records.find(deps.pool, jobId);
     if (!record) throw noRecord(jobId);
@@ -55,7 +60,9 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
   return {
     events: async ({ jobId, after, limit, filter }, principal) => {
       const record = await allowed(jobId, principal);
-      const { events, lastCounter } = await readEvents(deps, record, after, limit, filter ?? {});
+      const { events, lastCounter } = await stable(record, (kept) =>
+        readEvents(deps, kept, after, limit, filter ?? {}),
+      );
       const { seal } = record;
       const final =
         seal && lastCounter >= record.lastCounter
@@ -66,11 +73,15 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
     stdout: async ({ jobId, startLine, endLine }, principal) => {
       const record = await allowed(jobId, principal);
       const end = Math.min(endLine ?? record.lastLine, startLine + PAGE_LINES, record.lastLine);
-      const { text, line } = await readOutput(chunks, record, startLine, end);
+      const { text, line } = await stable(record, (kept) => readOutput(chunks, kept, startLine, end));
       return { text, startLine, endLine: Math.max(line, startLine), totalLines: record.lastLine };
     },
-    hosts: async ({ jobId, first, after }, principal) =>
-      listHosts(deps, await allowed(jobId, principal), first, after ?? ''),
+    hosts: async ({ jobId, first, after }, principal) => {
+      const record = await allowed(jobId, principal);
+      // The numbers outlive the events, but not for ever.
+      if (record.pruned) requireKept(record);
+      return listHosts(deps, record, first, after ?? '');
+    },
   };
 };
 

@@ -135,6 +135,7 @@ const openDoors = async (parts: LauncherParts, job: LoadedJob): Promise<void> =>
       {
         ...attempt,
         organizationId: requested!.snapshot.organizationId,
+        jobTemplateId: requested!.snapshot.jobTemplateId,
         bearerSha256,
         payload: payloadOf(requested!, pinned!),
       },

@@ -5,6 +5,7 @@ import type { EventOf, EventSpec } from './envelope.js';
 import { identityCommands, identityEvents } from './identity.js';
 import { jobCommands, jobEvents } from './job.js';
 import { recordCommands, recordEvents } from './record.js';
+import { retentionCommands, retentionEvents } from './retention.js';
 import { templateCommands, templateEvents } from './template.js';
 import type { CommandSpec, ServiceName } from './command.js';
 
@@ -15,7 +16,7 @@ export const eventsByService = {
   registry: eeEvents,
   vault: credentialEvents,
   launcher: jobEvents,
-  ingest: recordEvents,
+  ingest: { ...recordEvents, ...retentionEvents },
 } as const satisfies Partial<Record<ServiceName, Record<string, EventSpec>>>;
 
 /** Every event type. */
@@ -26,6 +27,7 @@ export const catalogue = {
   ...credentialEvents,
   ...jobEvents,
   ...recordEvents,
+  ...retentionEvents,
 };
 
 /** Any event. */
@@ -39,4 +41,5 @@ export const commands: readonly CommandSpec[] = [
   ...credentialCommands,
   ...jobCommands,
   ...recordCommands,
+  ...retentionCommands,
 ];

@@ -54,6 +54,8 @@ export const OpenRecord = command('ingest.record.open', {
     jobId: Id,
     epoch: z.number().int().min(1),
     organizationId: Id,
+    /** What its retention rule goes by besides the organization; left out by older launchers. */
+    jobTemplateId: Id.nullish(),
     bearerSha256: z.string(),
     payload: Payload,
   }),

@@ -1,9 +1,6 @@
 /** What ingest needs of its Postgres before it may promise anything. */
 import { PlatformError } from '@gantry/contracts/errors';
-import { fromPostgres, identifier, type Sql } from '@gantry/eventlog/sql';
-
-/** Days for which partitions are made ahead. */
-const DAYS_AHEAD = 7;
+import { fromPostgres, type Sql } from '@gantry/eventlog/sql';
 
 /**
  * A commit is the only acknowledgement, so it must survive a power cut. Throws `refused` when the server runs with
@@ -22,17 +19,6 @@ export const requireDurable = async (sql: Sql, allowUnsafe: boolean): Promise<vo
     `Postgres runs with ${what}: events that pods were told are safe could be lost. Switch it on, or set GANTRY_INGEST_ALLOW_UNSAFE=1 for tests.`,
     { details: { settings: rows.map((row) => row.name) } },
   );
-};
-
-/** Makes the partitions of today and the coming week where they are missing. */
-export const makePartitions = async (sql: Sql, schema: string): Promise<number> => {
-  const { rows } = await sql
-    .query<{ made: number }>(
-      `select ${identifier(schema)}.make_partitions((now() at time zone 'utc')::date, $1) as made`,
-      [DAYS_AHEAD],
-    )
-    .catch(rethrow);
-  return rows[0]!.made;
 };
 
 const rethrow = (error: unknown): never => {

@@ -2,6 +2,7 @@
 import { PlatformError } from '@gantry/contracts/errors';
 import type { EventOf } from '@gantry/contracts/envelope';
 import type { Payload, RecordSealed } from '@gantry/contracts/record';
+import type { RecordArchive } from '@gantry/contracts/retention';
 import { fromPostgres, identifier, type Sql } from '@gantry/eventlog/sql';
 
 /** Data of the event `record.sealed`. */
@@ -15,6 +16,8 @@ export interface JobRecord {
   /** UTC day of the partition that holds its chunks, `YYYY-MM-DD`. */
   day: string;
   organizationId: string;
+  /** Null: an older launcher did not tell. */
+  jobTemplateId: string | null;
   epoch: number;
   lastCounter: number;
   lastLine: number;
@@ -30,11 +33,28 @@ export interface JobRecord {
   seal: Seal | null;
   /** The pod's token is dead. */
   closed: boolean;
+  /** UTC day on which it was closed. */
+  endedOn: string | null;
+  rawBytes: number;
+  storedBytes: number;
+  /** Where it lies in the archive; verified. */
+  archive: StoredArchive | null;
+  /** ISO 8601: its events are gone. */
+  droppedAt: string | null;
+  /** The rule by which they went. */
+  droppedBy: string | null;
+  /** The numbers of its hosts are gone as well. */
+  pruned: boolean;
 }
 
-const columns = `job_id as "jobId", number::text as number, day::text as day, organization_id as "organizationId", epoch,
+/** An archive as the record keeps it: `key` is the archive's own name for it. */
+export type StoredArchive = RecordArchive & { key: string };
+
+const columns = `job_id as "jobId", number::text as number, day::text as day, organization_id as "organizationId", job_template_id as "jobTemplateId", epoch,
   last_counter as "lastCounter", last_line as "lastLine", encode(chain_head, 'hex') as head, agent_epoch as "agentEpoch",
-  cancel_requested as "cancelRequested", alarms, stream_version as "streamVersion", seal, closed_at is not null as closed`;
+  cancel_requested as "cancelRequested", alarms, stream_version as "streamVersion", seal, closed_at is not null as closed,
+  (closed_at at time zone 'utc')::date::text as "endedOn", raw_bytes::float8 as "rawBytes", stored_bytes::float8 as "storedBytes", archive,
+  to_json(dropped_at) #>> '{}' as "droppedAt", dropped_by as "droppedBy", pruned_at is not null as pruned`;
 
 /** Reads rows of `job_record`. */
 export interface Records {
@@ -78,3 +98,31 @@ export const noRecord = (jobId: string): PlatformError =>
   new PlatformError('not_found', `There is no record of the job ${jobId}: its pod was never prepared.`, {
     details: { jobId },
   });
+
+/**
+ * What a query of events says of a record whose events retention has dropped; the numbers of its hosts may still be there.
+ * Not `not_found`: the job is known, and where its events went is told.
+ */
+export const requireKept = (
+  record: Pick<JobRecord, 'jobId' | 'droppedAt' | 'droppedBy' | 'archive'>,
+): void => {
+  const { jobId, droppedAt, droppedBy, archive } = record;
+  if (droppedAt === null) return;
+  const where = archive
+    ? `archived on ${archive.archivedAt.slice(0, 10)} to ${archive.location} (sha256 ${archive.sha256})`
+    : `not archived`;
+  throw new PlatformError(
+    'refused',
+    `The output of job ${jobId} was dropped on ${droppedAt.slice(0, 10)} (${droppedBy ?? 'by retention'}); it was ${where}.`,
+    { details: { reason: 'record_dropped', jobId, droppedAt, droppedBy, archive: shownArchive(archive) } },
+  );
+};
+
+/** What people see of an archive. */
+export const shownArchive = (archive: StoredArchive | null): RecordArchive | null =>
+  archive && {
+    location: archive.location,
+    sha256: archive.sha256,
+    sizeBytes: archive.sizeBytes,
+    archivedAt: archive.archivedAt,
+  };
