@@ -12,6 +12,7 @@ export const HELP = `gantry: runs Ansible jobs, each in a pod of its own, with a
   ./gantry jobs                    the latest jobs
   ./gantry job ID [--stdout|--events|--timeline] [--json]
   ./gantry cancel ID
+  ./gantry retention               how long output is kept, what it takes on disk, what would go when
   ./gantry token                   the administrator's token of this machine
 
   ./gantry test                    lint, types and all tests, against the real parts

@@ -26,7 +26,7 @@ const STARTING = new Set(['demo', 'up', 'bench', 'test']);
 /** Every command: a mistyped one is refused at once, not after an installation. The compiled program has the details. */
 const COMMANDS = new Set([
   ...STARTING,
-  ...['down', 'status', 'reset', 'launch', 'jobs', 'job', 'cancel', 'token', 'doctor', 'help'],
+  ...['down', 'status', 'reset', 'launch', 'jobs', 'job', 'cancel', 'retention', 'token', 'doctor', 'help'],
   ...['migrate', 'secrets', 'supervise'],
 ]);
 

@@ -13,6 +13,7 @@ import {
   upCommand,
 } from './machine.command.js';
 import { migrateCommand, secretsCommand } from './migrate.command.js';
+import { retentionCommand } from './retention.command.js';
 import { exitCodes, report } from './terminal.js';
 import { testCommand } from './test.command.js';
 
@@ -95,6 +96,11 @@ program
   .option('--force', 'destroy its pod at once')
   .option('--json')
   .action(run(cancelCommand));
+program
+  .command('retention')
+  .description('how long output is kept, what it takes on disk, and what would go when')
+  .option('--json')
+  .action(run(retentionCommand));
 program.command('token').description('print the token of this installation').action(run(tokenCommand));
 program
   .command('test [suites...]')

@@ -12,6 +12,7 @@ import {
   type JobTemplate,
   type Project,
 } from '@gantry/contracts/template';
+import { DescribeRecords, type RecordRetention } from '@gantry/contracts/retention';
 import type { ServiceKit } from '@gantry/service/kit';
 import DataLoader from 'dataloader';
 import type { LiveFeed } from './live-feed.js';
@@ -29,6 +30,8 @@ export interface Loaders {
   jobTemplate: DataLoader<string, JobTemplate | null>;
   executionEnvironment: DataLoader<string, ExecutionEnvironment | null>;
   credential: DataLoader<string, Credential | null>;
+  /** By the job's id; null while no pod was prepared for it. */
+  retention: DataLoader<string, RecordRetention | null>;
 }
 
 /** The context of one operation. */
@@ -61,6 +64,14 @@ const createLoaders = (call: Call): Loaders => ({
   jobTemplate: byId((ids) => call(ListJobTemplates, { ids, first: ids.length })),
   executionEnvironment: byId((ids) => call(ListExecutionEnvironments, { ids, first: ids.length })),
   credential: byId((ids) => call(ListCredentials, { ids, first: ids.length })),
+  retention: new DataLoader(
+    async (jobIds) => {
+      const { items } = await call(DescribeRecords, { jobIds: [...jobIds] });
+      const found = new Map(items.map((item) => [item.jobId, item]));
+      return jobIds.map((id) => found.get(id) ?? null);
+    },
+    { maxBatchSize: 200 },
+  ),
 });
 
 const byId = <T extends { id: string }>(list: (ids: string[]) => Promise<PageOf<T>>) =>

@@ -5,6 +5,7 @@ import { GraphQLScalarType, Kind, type GraphQLSchema, type ValueNode } from 'gra
 import { eeResolvers } from './ee.resolver.js';
 import { identityResolvers } from './identity.resolver.js';
 import { jobResolvers } from './job.resolver.js';
+import { retentionResolvers } from './retention.resolver.js';
 import { templateResolvers } from './template.resolver.js';
 
 /** Nesting of a JSON literal inside a query; deeper ones come as variables. */
@@ -56,6 +57,7 @@ export const createSchema = (): GraphQLSchema =>
       templateResolvers,
       eeResolvers,
       jobResolvers,
+      retentionResolvers,
     ],
     inheritResolversFromInterfaces: true,
   });

@@ -9,7 +9,7 @@ import {
   ReadStdout,
 } from '@gantry/contracts/record';
 import {
-  DescribeRecord,
+  DescribeRecords,
   DescribeStorage,
   ListRetentionRules,
   RemoveRetentionRule,
@@ -94,7 +94,7 @@ const bindRetention = (kit: ServiceKit, retention: Retention, sweepMilliseconds:
     return {};
   });
   kit.handle(ListRetentionRules, (input, { principal }) => rules.list(input, principal!));
-  kit.handle(DescribeRecord, (input, { principal }) => queries.record(input, principal!));
+  kit.handle(DescribeRecords, (input, { principal }) => queries.records(input, principal!));
   kit.handle(DescribeStorage, (_, { principal }) => queries.storage(principal!));
   kit.every('retention', sweepMilliseconds, async () => {
     await retention.sweep(systemContext(kit).meta(), kit.signal);

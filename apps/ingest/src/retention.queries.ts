@@ -1,12 +1,12 @@
 /** What retention tells: of one job, and of the whole store. */
-import { authorize, type Principal } from '@gantry/contracts/access';
+import { can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
-import type { DescribeRecord, DescribeStorage } from '@gantry/contracts/retention';
+import type { DescribeRecords, DescribeStorage, RecordRetention } from '@gantry/contracts/retention';
 import { fromPostgres, identifier, type Sql } from '@gantry/eventlog/sql';
 import type { PartitionSize, Partitions } from './adapters/partitions.js';
-import { noRecord, shownArchive, type Records } from './adapters/records.js';
-import { mayGoOn, planPartition } from './domain/retention.js';
+import { shownArchive, type JobRecord, type Records } from './adapters/records.js';
+import { mayGoOn, planPartition, type Keeping } from './domain/retention.js';
 import type { RetentionRules } from './retention.rules.js';
 
 /** More partitions and organizations than these are counted, not listed. */
@@ -25,34 +25,25 @@ export interface RetentionQueryDependencies {
   archive: string | null;
 }
 
-/** Queries of retention. Throw `not_found`, `forbidden`, `unavailable`. */
+/** Queries of retention. Throw `forbidden`, `unavailable`. */
 export interface RetentionQueries {
-  record(
-    input: ReceivedBy<typeof DescribeRecord>,
+  /** Of those that the principal may read. */
+  records(
+    input: ReceivedBy<typeof DescribeRecords>,
     principal: Principal,
-  ): Promise<OutputOf<typeof DescribeRecord>>;
+  ): Promise<OutputOf<typeof DescribeRecords>>;
   storage(principal: Principal): Promise<OutputOf<typeof DescribeStorage>>;
 }
 
 /** Over a schema's tables. */
 export const createRetentionQueries = (deps: RetentionQueryDependencies): RetentionQueries => ({
-  record: async ({ jobId }, principal) => {
-    const record = await deps.records.find(deps.pool, jobId);
-    if (!record) throw noRecord(jobId);
-    authorize(principal, 'read', record.organizationId, `the record of job ${jobId}`);
-    const keeping = (await deps.rules.load(deps.pool, record.organizationId))(
-      record.organizationId,
-      record.jobTemplateId,
-    );
-    const over = record.endedOn !== null && record.droppedAt === null;
+  records: async ({ jobIds }, principal) => {
+    const rules = await deps.rules.load();
+    const records = await deps.records.findAll(deps.pool, jobIds);
     return {
-      rawBytes: record.rawBytes,
-      storedBytes: record.storedBytes,
-      ...keeping,
-      keptUntil: over ? mayGoOn(record.endedOn!, keeping.keepDays) : null,
-      archive: shownArchive(record.archive),
-      droppedAt: record.droppedAt,
-      droppedBy: record.droppedBy,
+      items: records
+        .filter(({ organizationId }) => can(principal, 'read', organizationId))
+        .map((record) => shownRecord(record, rules(record.organizationId, record.jobTemplateId))),
     };
   },
   storage: async (principal) => {
@@ -84,6 +75,18 @@ export const createRetentionQueries = (deps: RetentionQueryDependencies): Retent
       defaultKeepDays: deps.defaultKeepDays,
     };
   },
+});
+
+const shownRecord = (record: JobRecord, keeping: Keeping): RecordRetention => ({
+  jobId: record.jobId,
+  rawBytes: record.rawBytes,
+  storedBytes: record.storedBytes,
+  ...keeping,
+  keptUntil:
+    record.endedOn === null || record.droppedAt !== null ? null : mayGoOn(record.endedOn, keeping.keepDays),
+  archive: shownArchive(record.archive),
+  droppedAt: record.droppedAt,
+  droppedBy: record.droppedBy,
 });
 
 const shownPartition = (

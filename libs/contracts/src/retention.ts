@@ -87,24 +87,30 @@ export const RecordArchive = z.object({
 /** Where the archive of a job lies. */
 export type RecordArchive = z.output<typeof RecordArchive>;
 
-/** How large a job's record is and how long it is kept. Needs `read`. Errors: not_found (no pod was ever prepared), forbidden. */
-export const DescribeRecord = command('ingest.record.describe', {
+/** How large a job's record is, and how long it is kept. */
+export const RecordRetention = z.object({
+  jobId: Id,
+  rawBytes: z.number().int(),
+  storedBytes: z.number().int(),
+  /** By the rule in force now; 0 for ever. */
+  keepDays: KeepDays,
+  /** Whose rule that is. */
+  rule: z.enum(['job_template', 'organization', 'default']),
+  /** First day (UTC) on which it may go; null while it runs, when it is kept for ever, and once it went. */
+  keptUntil: z.string().nullable(),
+  archive: RecordArchive.nullable(),
+  droppedAt: z.string().nullable(),
+  /** A sentence: the rule by which it was dropped. */
+  droppedBy: z.string().nullable(),
+});
+/** How large a job's record is, and how long it is kept. */
+export type RecordRetention = z.output<typeof RecordRetention>;
+
+/** Of those of the jobs that have a record and that the caller may read; in no order. */
+export const DescribeRecords = command('ingest.record.describe', {
   callers: ['gateway'],
-  input: z.object({ jobId: Id }),
-  output: z.object({
-    rawBytes: z.number().int(),
-    storedBytes: z.number().int(),
-    /** By the rule in force now; 0 for ever. */
-    keepDays: KeepDays,
-    /** Whose rule that is. */
-    rule: z.enum(['job_template', 'organization', 'default']),
-    /** First day (UTC) on which it may go; null while it runs or when it is kept for ever. */
-    keptUntil: z.string().nullable(),
-    archive: RecordArchive.nullable(),
-    droppedAt: z.string().nullable(),
-    /** A sentence: the rule by which it was dropped. */
-    droppedBy: z.string().nullable(),
-  }),
+  input: z.object({ jobIds: z.array(Id).max(200) }),
+  output: z.object({ items: z.array(RecordRetention) }),
 });
 
 /** What retention would do with a partition now. */
@@ -168,6 +174,6 @@ export const retentionCommands = [
   SetRetentionRule,
   RemoveRetentionRule,
   ListRetentionRules,
-  DescribeRecord,
+  DescribeRecords,
   DescribeStorage,
 ] as const;

@@ -60,7 +60,9 @@ const columns = `job_id as "jobId", number::text as number, day::text as day, or
 export interface Records {
   /** Null if nobody opened it. */
   find(sql: Sql, jobId: string): Promise<JobRecord | null>;
-  /** The same, locked until the transaction ends. */
+  /** Those of many that there are, in no order. */
+  findAll(sql: Sql, jobIds: readonly string[]): Promise<JobRecord[]>;
+  /** As `find`, locked until the transaction ends. */
   lock(sql: Sql, jobId: string): Promise<JobRecord | null>;
   /** Locks many in one order, so that two groups cannot wait for each other. */
   lockAll(sql: Sql, jobIds: readonly string[]): Promise<Map<string, JobRecord>>;
@@ -79,6 +81,7 @@ export const createRecords = (schema: string): Records => {
   };
   return {
     find: async (sql, jobId) => (await select(sql, 'where job_id = $1', [jobId]))[0] ?? null,
+    findAll: (sql, jobIds) => select(sql, 'where job_id = any($1::uuid[])', [jobIds]),
     lock: async (sql, jobId) =>
       (await select(sql, 'where job_id = $1 for no key update', [jobId]))[0] ?? null,
     lockAll: async (sql, jobIds) => {

@@ -152,7 +152,8 @@ export const startRetentionWorld = async (
     ingest.queries.events({ jobId: job.jobId, after, limit: 1_000 }, superuser);
   const stdout = async (job: TestJob) =>
     (await ingest.queries.stdout({ jobId: job.jobId, startLine: 0 }, superuser)).text;
-  const describeJob = (job: TestJob) => ingest.retention.queries.record({ jobId: job.jobId }, superuser);
+  const describeJob = async (job: TestJob) =>
+    (await ingest.retention.queries.records({ jobIds: [job.jobId] }, superuser)).items[0]!;
 
   const dayOf = (job: TestJob): Promise<string> =>
     one('select day::text as value from ingest.job_record where job_id = $1', [job.jobId]);
