@@ -15,6 +15,7 @@ import { connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
 import type { GraphqlContext } from './context.js';
 import { allJobStatus, jobOutput, jobStatus } from './job-feed.js';
 import { summaryOf } from './timeline.js';
+import { verifyJob } from './verification.js';
 
 type Context = GraphqlContext;
 interface LaunchInput extends Omit<LaunchPrompts, 'jobType'> {
@@ -73,6 +74,8 @@ export const jobResolvers = {
         }),
       ),
     job: (_: unknown, { id }: { id: string }, { call }: Context) => call(GetJob, { jobId: id }).catch(orNull),
+    verifyJob: (_: unknown, { id, after }: { id: string; after?: string | null }, { call }: Context) =>
+      verifyJob(call, id, after ?? null),
   },
   Mutation: {
     launchJob: (_: unknown, { input }: { input: LaunchInput }, context: Context) =>
@@ -146,6 +149,7 @@ export const jobResolvers = {
   },
   PinnedProject: { archiveSha256: (project: { archive: { sha256: string } }) => project.archive.sha256 },
   PinnedInventory: { sha256: (inventory: { object: { sha256: string } }) => inventory.object.sha256 },
+  VerificationFinding: { part: (finding: { part: string }) => toEnum(finding.part) },
   RecordFinal: { status: (final: { status: string | null }) => (final.status ? toEnum(final.status) : null) },
   TimelineEntry: {
     actor: (entry: TimelineEntry) => entry.actor.name,

@@ -1,5 +1,6 @@
 import { publishLive } from '@gantry/bus/live';
 import { RedeemGrant } from '@gantry/contracts/credential';
+import { ReadChunks, ReadRecordRow, ReadRecordStream, VerifyRecord } from '@gantry/contracts/proof';
 import {
   CancelRecord,
   CloseRecord,
@@ -50,7 +51,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
     logger: kit.logger,
     retention: config.retention,
   });
-  const { commands, queries } = ingest;
+  const { commands, queries, proof } = ingest;
 
   kit.handle(OpenRecord, async (input, context) => {
     await commands.open(input, context.meta());
@@ -66,6 +67,11 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   kit.handle(ListHostSummaries, (input, { principal }) => queries.hosts(input, principal!));
 
   bindRetention(kit, ingest.retention, config.sweepSeconds * 1_000);
+
+  kit.handle(ReadRecordRow, (input, { principal }) => proof.row(input, principal!));
+  kit.handle(ReadChunks, (input, { principal }) => proof.chunks(input, principal!));
+  kit.handle(ReadRecordStream, (input, { principal }) => proof.stream(input, principal!));
+  kit.handle(VerifyRecord, (input, { principal }) => proof.verify(input, principal!));
 
   kit.onStart(async () => {
     await requireDurable(kit.pool, config.allowUnsafe);

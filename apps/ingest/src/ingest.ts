@@ -17,6 +17,7 @@ import { createPodServer, type PodLogger } from './pods.server.js';
 import type { Redeem } from './pods.port.js';
 import { createPods } from './pods.service.js';
 import { createRecordCommands, type RecordCommands } from './record.commands.js';
+import { createProofQueries, type ProofQueries } from './proof.queries.js';
 import { createRecordQueries, type RecordQueries } from './record.queries.js';
 import { createRetention, keepForEver, type Retention, type RetentionSettings } from './retention.js';
 import type { SweepDependencies } from './retention.sweep.js';
@@ -38,6 +39,7 @@ export interface Ingest {
   commands: RecordCommands;
   queries: RecordQueries;
   retention: Retention;
+  proof: ProofQueries;
   /** A server for pods; one for each address. */
   podServer(): Server;
   /** Takes no more calls, commits what waits, sends the last hints. */
@@ -62,6 +64,7 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
     commands,
     retention,
     queries: createRecordQueries({ pool, schema, records, chunks }),
+    proof: createProofQueries({ pool, log, records }),
     podServer: () => {
       const server = createPodServer({ pods, access, logger });
       servers.push(server);

@@ -1,13 +1,23 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { isPlatformError } from '@gantry/contracts/errors';
 import { CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs } from '@gantry/contracts/job';
+import { ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
 import { KIT, type ServiceKit } from '@gantry/service/kit';
 import { ServiceModule } from '@gantry/service/module';
 import { createContainerDriver } from './adapters/container-engine.js';
 import { createJobLocks } from './adapters/job-locks.js';
 import { createSeal } from './adapters/seal.js';
 import type { LauncherConfig } from './config.js';
-import { cancelJob, getJob, getTimeline, launchJob, listJobs, type JobCommandParts } from './job.commands.js';
+import {
+  cancelJob,
+  getJob,
+  getTimeline,
+  launchJob,
+  listJobs,
+  readJobStream,
+  verifyJobStream,
+  type JobCommandParts,
+} from './job.commands.js';
 import { createDriver } from './job.driver.js';
 import { createJobQueries, JobEntity, jobProjection } from './job.projection.js';
 import { heardTypes, jobCommandFor } from './job.reactions.js';
@@ -43,6 +53,8 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   kit.handle(GetJob, (input, context) => getJob(parts, input, context));
   kit.handle(ListJobs, (input, context) => listJobs(parts, input, context));
   kit.handle(GetTimeline, (input, context) => getTimeline(parts, input, context));
+  kit.handle(ReadJobStream, (input, context) => readJobStream(parts, input, context));
+  kit.handle(VerifyJobStream, (input, context) => verifyJobStream(parts, input, context));
   kit.react({
     purpose: 'job-news',
     types: heardTypes,

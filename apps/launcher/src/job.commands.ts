@@ -3,7 +3,10 @@ import { authorize, can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { CancelJob, GetJob, GetTimeline, Job, LaunchJob, ListJobs } from '@gantry/contracts/job';
+import type { ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
 import { SnapshotJobTemplate } from '@gantry/contracts/template';
+import { checkJobWord } from '@gantry/eventlog/record-check';
+import { checkStream } from '@gantry/eventlog/stream-check';
 import type { CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
 import type { ServiceKit } from '@gantry/service/kit';
@@ -122,4 +125,31 @@ export const getTimeline = async (
 ): Promise<OutputOf<typeof GetTimeline>> => {
   await readableJob(queries, jobId, principal!);
   return { entries: await queries.timeline(jobId, afterVersion) };
+};
+
+/** The job's events as its log keeps them, with their chain. As `getJob`. */
+export const readJobStream = async (
+  { kit, queries }: JobCommandParts,
+  { jobId, afterVersion }: ReceivedBy<typeof ReadJobStream>,
+  { principal }: CallContext,
+): Promise<OutputOf<typeof ReadJobStream>> => {
+  await readableJob(queries, jobId, principal!);
+  return kit.log!.readLinks(`job-${jobId}`, afterVersion);
+};
+
+/** Checks the chain of the job's events, and what they say of its record. As `getJob`. */
+export const verifyJobStream = async (
+  { kit, queries }: JobCommandParts,
+  { jobId, seal }: ReceivedBy<typeof VerifyJobStream>,
+  { principal }: CallContext,
+): Promise<OutputOf<typeof VerifyJobStream>> => {
+  await readableJob(queries, jobId, principal!);
+  const stream = `job-${jobId}`;
+  const events = await kit.log!.readAllLinks(stream);
+  const damaged = checkStream('job_stream', stream, events);
+  return {
+    findings: [...damaged, ...checkJobWord(events, damaged, seal)],
+    events: events.length,
+    finished: events.some(({ type }) => type === 'job.finished'),
+  };
 };

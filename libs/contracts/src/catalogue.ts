@@ -4,6 +4,7 @@ import { eeCommands, eeEvents } from './ee.js';
 import type { EventOf, EventSpec } from './envelope.js';
 import { identityCommands, identityEvents } from './identity.js';
 import { jobCommands, jobEvents } from './job.js';
+import { proofCommands } from './proof.js';
 import { recordCommands, recordEvents } from './record.js';
 import { retentionCommands, retentionEvents } from './retention.js';
 import { templateCommands, templateEvents } from './template.js';
@@ -42,4 +43,5 @@ export const commands: readonly CommandSpec[] = [
   ...jobCommands,
   ...recordCommands,
   ...retentionCommands,
+  ...proofCommands,
 ];

@@ -9,12 +9,13 @@
  */
 import { PlatformError } from '@gantry/contracts/errors';
 import type { Meta, NewEvent, StoredEvent } from '@gantry/contracts/envelope';
+import type { LinkedEvent } from '@gantry/contracts/proof';
 import type pg from 'pg';
 import { checkpointOf, logStart, type Checkpoint } from './checkpoint.js';
 import { appendEvents } from './append.js';
 import { readRow, selectColumns, type LogRow } from './rows.js';
 import { fromPostgres, identifier, withTransaction, type Sql } from './sql.js';
-import { verifyChain, type ChainReport } from './verify.js';
+import { readAllLinks, readLinks, verifyChain, type ChainReport, type LinkPage } from './verify.js';
 import { createWaker, type Waker } from './waker.js';
 
 /** What `append` may do besides appending. */
@@ -86,6 +87,12 @@ export interface EventLog {
 
   /** Makes the tails of this object look at once instead of at their next poll. */
   wake(): void;
+
+  /** The next events of a stream after a version, with their links in its chain, as many as a message carries: to be given away. */
+  readLinks(stream: string, afterVersion: number): Promise<LinkPage>;
+
+  /** A whole stream with its links, for `checkStream`. */
+  readAllLinks(stream: string): Promise<LinkedEvent[]>;
 
   /** Recomputes a stream's hash chain. */
   verifyStream(stream: string): Promise<ChainReport>;
@@ -161,6 +168,8 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
     },
     tail: (after, options = {}) => tailFrom(readAll, waker, after, options),
     wake: waker.wake,
+    readLinks: (stream, afterVersion) => readLinks(pool, table, stream, afterVersion),
+    readAllLinks: (stream) => readAllLinks((after) => readLinks(pool, table, stream, after)),
     verifyStream: async (stream) => verifyChain(pool, table, stream),
   };
 };

@@ -1,10 +1,12 @@
 /** One transaction for the batches of many jobs: lock the records in order, judge, move the cursors, copy the rows. */
+import { createHash } from 'node:crypto';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier, withTransaction } from '@gantry/eventlog/sql';
 import type pg from 'pg';
 import { judge, reachesBack, type CommittedChunk, type Verdict } from '../domain/append.js';
 import type { Batch } from '../domain/batch.js';
 import { counts, kindNumber } from '../domain/facts.js';
+import { headerText } from '../domain/row-sums.js';
 import { copyRows, createRowWriter, type RowWriter } from './copy-binary.js';
 import {
   hostNumber,
@@ -42,6 +44,8 @@ const chunkColumns = [
   'previous_hash',
   'hash',
   'payload',
+  'payload_sha256',
+  'header_sha256',
 ];
 const indexColumns = [
   'job_number',
@@ -186,6 +190,7 @@ const collect = (
   dictionary: Dictionary,
 ): void => {
   const number = BigInt(record.number);
+  const receivedAt = Date.now();
   rows.chunks
     .row(chunkColumns.length)
     .date(record.day)
@@ -197,10 +202,12 @@ const collect = (
     .int4(batch.epoch)
     .int4(batch.rawLength)
     .int2(GZIP)
-    .timestamp(Date.now())
+    .timestamp(receivedAt)
     .bytes(Buffer.from(batch.previousHash, 'hex'))
     .bytes(Buffer.from(batch.hash, 'hex'))
-    .bytes(batch.payload);
+    .bytes(batch.payload)
+    .bytes(sha256(batch.payload))
+    .bytes(sha256(headerText({ ...batch, codec: GZIP, receivedAt })));
   for (const { counter, facts } of batch.indexed) {
     const host = facts.host === null ? null : hostNumber(dictionary, number, facts.host, entries);
     const task = taskNumber(dictionary, number, facts, entries);
@@ -228,6 +235,8 @@ const collect = (
     });
   }
 };
+
+const sha256 = (content: Buffer | string): Buffer => createHash('sha256').update(content).digest();
 
 const addSummaries = async (
   client: pg.PoolClient,
