@@ -10,6 +10,7 @@ import express, { type Application, type NextFunction, type Request, type Respon
 import type { GatewayConfig } from './config.js';
 import { createContext, type GraphqlContext } from './context.js';
 import { formatError } from './errors.js';
+import { mountExport } from './export.routes.js';
 import { createLiveFeed } from './live-feed.js';
 import { createSchema } from './schema.js';
 import { bearerOf, createSessions } from './session.js';
@@ -57,6 +58,7 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
       graphql,
       onError,
     );
+    mountExport(app, deps);
     if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
     const stopSubscriptions = serveSubscriptions({
       server,

@@ -4,9 +4,11 @@ import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import type {
   ChainState,
   Finding,
+  LinkedEvent,
   ReadChunks,
   ReadRecordRow,
   ReadRecordStream,
+  RecordRow,
   VerifyRecord,
 } from '@gantry/contracts/proof';
 import type { EventLog } from '@gantry/eventlog/log';
@@ -59,9 +61,22 @@ export const createProofQueries = ({ pool, log, records }: ProofDependencies): P
     return row;
   };
 
-  /** All chunks are looked at: the row, the seal and the stream. */
-  const checkRest = async (jobId: string, state: ChainState) => {
-    const [row, events] = [await rowOf(jobId), await log.readAllLinks(`record-${jobId}`)];
+  /** The row and the stream as they are at one moment: a record that is written changes both at once. */
+  const together = async (jobId: string): Promise<{ row: RecordRow; events: LinkedEvent[] }> => {
+    for (let row = await rowOf(jobId); ;) {
+      const events = await log.readAllLinks(`record-${jobId}`);
+      const again = await rowOf(jobId);
+      if (again.streamVersion === row.streamVersion) return { row: again, events };
+      row = again;
+    }
+  };
+
+  /** All chunks are looked at: the row, the seal and the stream. Null if chunks have come meanwhile. */
+  const checkRest = async (record: JobRecord, state: ChainState) => {
+    const { jobId } = record;
+    const { row, events } = await together(jobId);
+    if (row.lastCounter > state.counter && (await rows.headers(record, state.after, 1)).length > 0)
+      return null;
     const inStream = checkStream('record_stream', `record-${jobId}`, events);
     const seal = inStream.length === 0 ? sealOf(events) : row.seal;
     return {
@@ -107,7 +122,8 @@ export const createProofQueries = ({ pool, log, records }: ProofDependencies): P
       });
       const progress = { checkedCounter: state.counter, lastCounter: record.lastCounter, gaps: state.gaps };
       if (!reachedEnd) return { findings, state, ...progress, seal: null };
-      const rest = await checkRest(jobId, state);
+      const rest = await checkRest(record, state);
+      if (!rest) return { findings, state, ...progress, seal: null };
       return { findings: [...findings, ...rest.findings], state: null, ...progress, seal: rest.seal };
     },
   };

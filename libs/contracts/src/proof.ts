@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { command, Id } from './command.js';
+import { finalStatuses, Job } from './job.js';
 import { RecordSealed } from './record.js';
 
 /** Where something does not fit. `record`: the row of the record; `file`: an archive's own bytes. */
@@ -188,3 +189,35 @@ export const proofCommands = [
   VerifyRecord,
   VerifyJobStream,
 ] as const;
+
+/** Says that a file is an archive of ours, and how it is laid out: docs/RECORD.md section 5. */
+export const archiveFormat = { name: 'gantry-job-record', version: 1 } as const;
+
+/** `manifest.json` of an exported job. Paths are relative to the folder in the archive. */
+export const ArchiveManifest = z.object({
+  format: z.literal(archiveFormat.name),
+  formatVersion: z.literal(archiveFormat.version),
+  job: Job.pick({
+    id: true,
+    name: true,
+    organizationId: true,
+    jobTemplateId: true,
+    reason: true,
+    launchedBy: true,
+    createdAt: true,
+    startedAt: true,
+    pinned: true,
+    agent: true,
+  }).extend({ status: z.enum(finalStatuses), finishedAt: z.string() }),
+  /** Null for a job that never had a pod. */
+  record: RecordRow.nullable(),
+  /** Number of events in each stream, and the hash of the last one (hex). */
+  streams: z.object({
+    job: z.object({ file: z.string(), events: z.number().int(), head: z.string() }),
+    record: z.object({ file: z.string(), events: z.number().int(), head: z.string() }),
+  }),
+  hosts: z.object({ file: z.string(), count: z.number().int() }),
+  chunks: z.array(ChunkHeader.extend({ file: z.string(), storedLength: z.number().int() })),
+});
+/** `manifest.json` of an exported job. */
+export type ArchiveManifest = z.output<typeof ArchiveManifest>;

@@ -410,7 +410,8 @@ export const checkJobWord = (
   };
   if (sealed) {
     const said = sealed.data as Record<string, unknown>;
-    if (!seal)
+    // Before it is over, the seal may have been looked for a moment before it was set.
+    if (!seal && finished)
       findings.push(
         finding(
           'seal',
@@ -420,7 +421,7 @@ export const checkJobWord = (
           },
         ),
       );
-    else
+    if (seal)
       for (const key of new Set([...Object.keys(said), ...Object.keys(seal)]))
         compare(sealed, key, said[key], (seal as Record<string, unknown>)[key]);
   }
