@@ -10,7 +10,6 @@ import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makePartitions } from './adapters/database.js';
 import { createIngest, type Ingest } from './ingest.js';
 import { listenTcp } from './pods.listen.js';
 import { createTestPod, type TestPod } from './test-pod.js';
@@ -42,7 +41,6 @@ beforeAll(async () => {
   pool = new pg.Pool({ connectionString: urls['ingest']! });
   admin = new pg.Pool({ connectionString: database.adminUrl, max: 1 });
   await admin.query('alter table ingest.event_log disable trigger all');
-  await makePartitions(pool, 'ingest');
   ingest = createIngest({
     pool,
     log: createEventLog({ pool, schema: 'ingest' }),

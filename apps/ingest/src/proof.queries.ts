@@ -16,7 +16,8 @@ import { chainBegin, checkChunk, checkRow, checkSeal, sealOf } from '@gantry/eve
 import { checkStream } from '@gantry/eventlog/stream-check';
 import type pg from 'pg';
 import { noRecord, type JobRecord, type Records } from './adapters/records.js';
-import { createStoredRows, type StoredChunk } from './adapters/stored-rows.js';
+import { createStoredRows, type StoredChunk, type StoredRows } from './adapters/stored-rows.js';
+import { createStableRead } from './stable-read.js';
 
 /** Bytes of chunks in one answer; base64 makes a third more of them, and a message holds 1 MiB. */
 const PAGE_BYTES = 400 * 1024;
@@ -32,7 +33,7 @@ export interface ProofDependencies {
   records: Records;
 }
 
-/** Throw `not_found`, `forbidden` (needs `read` in the job's organization), `unavailable`. */
+/** Throw `not_found`, `forbidden` (needs `read` in the job's organization), `refused` with reason `record_dropped`, `unavailable`. */
 export interface ProofQueries {
   row(input: ReceivedBy<typeof ReadRecordRow>, principal: Principal): Promise<OutputOf<typeof ReadRecordRow>>;
   chunks(input: ReceivedBy<typeof ReadChunks>, principal: Principal): Promise<OutputOf<typeof ReadChunks>>;
@@ -49,6 +50,7 @@ export interface ProofQueries {
 /** Over the tables and the log of a schema. */
 export const createProofQueries = ({ pool, log, records }: ProofDependencies): ProofQueries => {
   const rows = createStoredRows(pool, log.schema);
+  const stable = createStableRead(pool, records);
   const allowed = async (jobId: string, principal: Principal): Promise<JobRecord> => {
     const record = await records.find(pool, jobId);
     if (!record) throw noRecord(jobId);
@@ -96,17 +98,7 @@ export const createProofQueries = ({ pool, log, records }: ProofDependencies): P
     },
     chunks: async ({ jobId, after, offset }, principal) => {
       const record = await allowed(jobId, principal);
-      const page: OutputOf<typeof ReadChunks>['chunks'] = [];
-      let bytes = 0;
-      for (const { header, storedLength } of await rows.headers(record, after, PAGE_CHUNKS)) {
-        const from = page.length === 0 ? offset : 0;
-        if (page.length > 0 && bytes + storedLength > PAGE_BYTES) break;
-        const payload = await rows.payload(record, header.firstCounter, from, PAGE_BYTES);
-        page.push({ header, storedLength, payload: payload.toString('base64') });
-        bytes += payload.length;
-        if (from + payload.length < storedLength) break;
-      }
-      return { chunks: page };
+      return { chunks: await stable(record, (kept) => readPage(rows, kept, after, offset)) };
     },
     stream: async ({ jobId, afterVersion }, principal) => {
       await allowed(jobId, principal);
@@ -115,11 +107,12 @@ export const createProofQueries = ({ pool, log, records }: ProofDependencies): P
     verify: async ({ jobId, state: given }, principal) => {
       const record = await allowed(jobId, principal);
       const from = given ?? chainBegin(jobId);
-      const page = await rows.headers(record, from.after, PAGE_CHUNKS);
-      const { findings, state, reachedEnd } = await checkPage(page, from, {
-        jobId,
-        read: (chunk) => rows.payload(record, chunk.header.firstCounter, 0, chunk.storedLength),
-      });
+      const { findings, state, reachedEnd } = await stable(record, async (kept) =>
+        checkPage(await rows.headers(kept, from.after, PAGE_CHUNKS), from, {
+          jobId,
+          read: (chunk) => rows.payload(kept, chunk.header.firstCounter, 0, chunk.storedLength),
+        }),
+      );
       const progress = { checkedCounter: state.counter, lastCounter: record.lastCounter, gaps: state.gaps };
       if (!reachedEnd) return { findings, state, ...progress, seal: null };
       const rest = await checkRest(record, state);
@@ -127,6 +120,26 @@ export const createProofQueries = ({ pool, log, records }: ProofDependencies): P
       return { findings: [...findings, ...rest.findings], state: null, ...progress, seal: rest.seal };
     },
   };
+};
+
+/** Whole chunks as many as fit; the first one from a byte on, and as much of it as fits. */
+const readPage = async (
+  rows: StoredRows,
+  record: JobRecord,
+  after: number,
+  offset: number,
+): Promise<OutputOf<typeof ReadChunks>['chunks']> => {
+  const page: OutputOf<typeof ReadChunks>['chunks'] = [];
+  let bytes = 0;
+  for (const { header, storedLength } of await rows.headers(record, after, PAGE_CHUNKS)) {
+    const from = page.length === 0 ? offset : 0;
+    if (page.length > 0 && bytes + storedLength > PAGE_BYTES) break;
+    const payload = await rows.payload(record, header.firstCounter, from, PAGE_BYTES);
+    page.push({ header, storedLength, payload: payload.toString('base64') });
+    bytes += payload.length;
+    if (from + payload.length < storedLength) break;
+  }
+  return page;
 };
 
 const checkPage = async (

@@ -10,4 +10,4 @@ update :SCHEMA.job_chunk set
 alter table :SCHEMA.job_chunk
   alter column payload_sha256 set not null,
   alter column header_sha256 set not null,
-  add check (length(payload_sha256) = 32 and length(header_sha256) = 32);
+  add constraint job_chunk_sums_check check (length(payload_sha256) = 32 and length(header_sha256) = 32);
