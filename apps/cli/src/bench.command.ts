@@ -4,7 +4,10 @@
  */
 import { PlatformError } from '@gantry/contracts/errors';
 import type { BenchCase, CaseContext, Size } from './bench/case.js';
+import { chattyCase } from './bench/chatty.case.js';
+import { concurrentCase } from './bench/concurrent.case.js';
 import { ingestCase } from './bench/ingest.case.js';
+import { readCase } from './bench/read.case.js';
 import { forMarkdown, forPeople, forPrograms, isKept, type Report } from './bench/result.js';
 import { liveCase } from './bench/live.case.js';
 import { launchCase, memoryCase, startCase } from './bench/start.case.js';
@@ -13,7 +16,17 @@ import { startWorld, wipeWorld, type World } from './bench/world.js';
 import { exitCodes, print, printJson } from './terminal.js';
 
 /** In the order they run: those of one mode together. */
-const cases: BenchCase[] = [startCase, memoryCase, launchCase, ingestCase, storageCase, liveCase];
+const cases: BenchCase[] = [
+  startCase,
+  memoryCase,
+  launchCase,
+  chattyCase,
+  ingestCase,
+  storageCase,
+  liveCase,
+  concurrentCase,
+  readCase,
+];
 
 /** For `--help`. */
 export const benchHelp = (): string =>
