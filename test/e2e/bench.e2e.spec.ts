@@ -22,7 +22,7 @@ describe('gantry bench', () => {
   const { root } = inject('world');
 
   it('prints an array of cases with the keys of the contract and no others, and leaves nothing behind', () => {
-    const cases = ['ingest', 'storage', 'live'];
+    const cases = ['chatty', 'ingest', 'storage', 'live', 'concurrent', 'replicas', 'read'];
     const output = execFileSync(join(root, 'gantry'), ['bench', ...cases, '--size', 'tiny', '--json'], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],

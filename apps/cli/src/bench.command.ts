@@ -8,6 +8,7 @@ import { chattyCase } from './bench/chatty.case.js';
 import { concurrentCase } from './bench/concurrent.case.js';
 import { ingestCase } from './bench/ingest.case.js';
 import { readCase } from './bench/read.case.js';
+import { replicasCase } from './bench/replicas.case.js';
 import { forMarkdown, forPeople, forPrograms, isKept, type Report } from './bench/result.js';
 import { liveCase } from './bench/live.case.js';
 import { launchCase, memoryCase, startCase } from './bench/start.case.js';
@@ -25,6 +26,7 @@ const cases: BenchCase[] = [
   storageCase,
   liveCase,
   concurrentCase,
+  replicasCase,
   readCase,
 ];
 

@@ -1,7 +1,7 @@
 /** `start`, `memory`, `launch` and `first-event`: the budgets of one machine, all services in one process as ./gantry up has them. */
 import { execFileSync } from 'node:child_process';
 import { PlatformError } from '@gantry/contracts/errors';
-import { follow, type Endpoint } from '../client.js';
+import { follow, request, type Endpoint } from '../client.js';
 import { readMachine } from '../home.js';
 import { getJob, launch } from '../jobs.command.js';
 import { DEMO_TEMPLATE } from '../seed.js';
@@ -108,6 +108,10 @@ const measureLaunch = async ({ world, sized }: CaseContext): Promise<Report> => 
     latencies.add(
       (await seconds(async () => ids.push(await launch(world.endpoint, DEMO_TEMPLATE, {})))) * 1_000,
     );
+  for (const id of ids)
+    await request(world.endpoint, 'mutation ($id: ID!) { cancelJob(id: $id, force: true) { __typename } }', {
+      id,
+    });
   for (const id of ids) await untilOver(world.endpoint, id);
   const percentiles = latencies.percentiles();
   return {
