@@ -63,7 +63,8 @@ export const replicasCase: BenchCase = {
   mode: 'separate',
   run: async (context) => {
     const { world, say } = context;
-    const socket = (http: string): string => `${http.replace(/^http/, 'ws').replace(/\/graphql$/, '')}/graphql`;
+    const socket = (http: string): string =>
+      `${http.replace(/^http/, 'ws').replace(/\/graphql$/, '')}/graphql`;
     const first = socket(world.endpoint.url);
     say('one of each');
     const reference = await measure(context, [world.pods], [first]);
