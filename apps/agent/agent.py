@@ -45,7 +45,6 @@ EVENT_BYTES = 1024 * 1024  # an event that is larger loses its result and most o
 KEPT_TEXT = 64 * 1024  # what is kept of the text of such an event
 ARTIFACT_BYTES = 512 * 1024  # artifacts that are larger are told of, not sent
 SPOOL_MEMORY = 1024 * 1024  # compressed batches that wait in memory; the others are files on the pod's volume
-GATHER_SECONDS = 0.01  # while events come one after the other, how long they may gather before they are read
 PROJECT_BYTES = 2 * 1024 ** 3
 PROJECT_ENTRIES = 500_000
 LAST_SECONDS = 6  # how long a pod that was told to stop still tries to reach ingest
@@ -925,13 +924,19 @@ class Recorder:
             event = json.loads(body)
             for key in ('stdout', 'event_data'):
                 if key in event:
-                    event[key] = self._masker.value(event[key])
+                    event[key] = self._masked(event[key])
             if name == 'playbook_on_stats':
                 self.stats = event.get('event_data') or {}
             if len(body) > EVENT_BYTES:
                 event = shrink(event)
             body = json.dumps(event).encode('ascii')
         self._outbox.add(body[1:], lines)
+
+    def _masked(self, value):
+        try:
+            return self._masker.value(value)
+        except RecursionError:  # deeper than can be looked through: it must not leave as it is
+            return {'gantry_left_out': {'error': 'RecursionError'}}
 
     def early_error(self, root):
         """The sentence with which ansible-playbook refused before it began, and where; None if there is none."""
@@ -1425,7 +1430,7 @@ def run_direct(preparation, recorder, outbox, control, stopper):
         control.ring()
 
     threading.Thread(target=bell, name='waiter', daemon=True).start()
-    pump, read_at, full = Pump(events, plain, recorder), 0.0, False
+    pump, full = Pump(events, plain, recorder), False
     while process.poll() is None:
         held, full = full, outbox.full and not stopper.why
         if full and not held:
@@ -1435,12 +1440,10 @@ def run_direct(preparation, recorder, outbox, control, stopper):
         control.hush()
         stopper.check(end)
         if not full:
-            # The first event at once; while more follow, several with one waking: the playbook needs the processor.
-            time.sleep(max(0.0, min(GATHER_SECONDS, read_at + GATHER_SECONDS - time.monotonic())))
+            # At once: what waits longer is read together with what was printed after it, and comes after that.
             pump.read()
-            read_at = time.monotonic()
+    end(signal.SIGKILL)  # first: what it left behind may be in the middle of an event, which then is cut for good
     pump.end()
-    end(signal.SIGKILL)
     for descriptor in (events, plain):
         os.close(descriptor)
     return process.returncode
@@ -1506,8 +1509,8 @@ class Pump:
             if kind != '-':
                 return self._recorder.event(kind, body, lines)
             text = plain_bytes(json.loads(body))
-        except (ValueError, AttributeError) as error:
-            say('an event cannot be read: %s' % error)
+        except (ValueError, AttributeError, RecursionError):  # not what it says: it may quote the event
+            say('%d bytes where an event should be cannot be read' % len(line))
             return self._recorder.gap('event_unreadable', 'an event of %d bytes could not be read' % len(line), sizeBytes=len(line))
         self._recorder.text(text, flush=True)
 

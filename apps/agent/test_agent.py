@@ -186,6 +186,15 @@ class ARecorder(unittest.TestCase):
         self.assertEqual(lines, 3)
 
 
+    def test_leaves_out_what_is_too_deep_to_be_masked(self):
+        deep = 'hunter22'
+        for _ in range(700):
+            deep = [deep]
+        body = {'event': 'runner_on_ok', 'stdout': 'hunter22', 'event_data': {'res': deep}}
+        self.recorder.event('runner_on_ok', json.dumps(body).encode(), 1)
+        event = self.outlet.events[0][0]
+        self.assertEqual((event['stdout'], event['event_data']), (agent.MASK, {'gantry_left_out': {'error': 'RecursionError'}}))
+
     def test_keeps_bytes_that_are_no_utf_8(self):
         self.recorder.text(b'a\xff\x00b\n')
         self.assertEqual(self.outlet.events[0][0]['stdout'], 'a\udcff\x00b')

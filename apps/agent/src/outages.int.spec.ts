@@ -51,7 +51,7 @@ describe.skipIf(!eeImage)('a pod whose ingest is away', { timeout: 240_000 }, ()
     const { ingest, ended, stdout } = await runJob({
       files: play(
         [
-          noise(1_500, 1_500),
+          noise(250, 8_000),
           '- shell: "stat -c %a /runner/private/spool/* | sort | uniq -c"',
           '- shell: "cat /proc/[0-9]*/status | grep -A30 python3 | grep VmRSS"',
           mark,
@@ -64,31 +64,31 @@ describe.skipIf(!eeImage)('a pod whose ingest is away', { timeout: 240_000 }, ()
         call === 'chunks' && number > 2 && !existsSync(join(folder, 'printed')) ? 503 : undefined,
     });
     expect(ended.code).toBe(0);
-    expectWhole(ingest, 1_500);
-    expect(Number(/"(?:stdout": ")?\s*(\d+) 600"/.exec(stdout)?.[1])).toBeGreaterThan(3);
+    expectWhole(ingest, 250);
+    expect(Number(/"(?:stdout": ")?\s*(\d+) 600"/.exec(stdout)?.[1])).toBeGreaterThan(1);
     expect(stdout).toContain('all gone');
   });
 
   it('holds the playbook back when the bound is reached, and drops nothing', async () => {
     const { held, heal, ...outage } = outageUntil('the playbook waits too');
     const { ingest, ended } = await runJob({
-      files: play(noise(3_000, 1_000)),
+      files: play(noise(400, 8_000)),
       limits: { spoolBytes: 65_536, heartbeatSeconds: 1 },
       ...outage,
     });
     expect(held()).toBe(true);
     expect(ended.code).toBe(0);
-    expectWhole(ingest, 3_000);
+    expectWhole(ingest, 400);
     const before = items(ingest).filter((event) => new Date(event.created) < heal());
     expect(before.length).toBeGreaterThan(0);
-    // The bound, the pipes, and what was on its way: beyond that it waited.
-    expect(before.length * 1_000).toBeLessThan(2_500_000);
+    // The bound, the pipe, and what was on its way, at 16 KB an event: beyond that it waited.
+    expect(before.length).toBeLessThan(200);
   });
 
   it('holds the playbook back when the volume is full before the bound', async () => {
     const { held, ...outage } = outageUntil('the playbook waits too');
     const { ingest, ended } = await runJob({
-      files: play(`- shell: cat /dev/zero > /runner/fill || true\n${noise(3_000, 1_000)}`),
+      files: play(`- shell: cat /dev/zero > /runner/fill || true\n${noise(400, 8_000)}`),
       limits: { heartbeatSeconds: 1 },
       ...outage,
     });
@@ -97,7 +97,7 @@ describe.skipIf(!eeImage)('a pod whose ingest is away', { timeout: 240_000 }, ()
       code: 0,
       stderr: expect.stringContaining('the volume takes no more events: [Errno 28]'),
     });
-    expectWhole(ingest, 3_000);
+    expectWhole(ingest, 400);
   });
 
   it('goes on where ingest stands when that was killed and came back', async () => {

@@ -97,8 +97,21 @@ describe.skipIf(!eeImage)('an event of 50 MB', { timeout: 180_000 }, () => {
   it('that is one line of plain text is told by its beginning, size and hash', async () => {
     const { ingest, ended } = await runJob({
       files: {
-        ...wild,
-        ...onPipe(`for _ in range(50):\n    os.write(1, b'y' * 1000000)\nos.write(1, b'\\n')`),
+        ...play(last),
+        // Before the first event: one that is written meanwhile would part the line.
+        'callback_plugins/wild.py': `
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = 'notification'
+    CALLBACK_NAME = 'wild'
+
+    def __init__(self):
+        super().__init__()
+        with open(1, 'wb', closefd=False) as out:
+            out.write(b'y' * 50000000 + b'\\n')
+`,
       },
     });
     expect(ended.code).toBe(0);
