@@ -37,11 +37,11 @@ export interface Ingest extends PodServer {
 export const startIngest = async (): Promise<Ingest> => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-pod-protocol-'));
   const [postgres, server] = await Promise.all([startPostgres(), startNats({ config: 'max_payload: 8MB' })]);
-  const children: ChildProcess[] = [];
+  const children: Process[] = [];
   let nats: NatsConnection | undefined;
   const stop = async (): Promise<void> => {
     await nats?.close();
-    await Promise.all(children.map(ended));
+    await Promise.all(children.map(({ child }) => ended(child)));
     await Promise.all([server.stop(), postgres.stop()]);
     rmSync(folder, { recursive: true, force: true });
   };
@@ -61,12 +61,17 @@ export const startIngest = async (): Promise<Ingest> => {
         GANTRY_VAULT_KEY_FILE: join(folder, 'vault.key'),
         GANTRY_LOG_LEVEL: 'warn',
       };
-      children.push(spawn(process.execPath, [built(service)], { env: { ...process.env, ...env }, stdio: 'ignore' }));
-    } // prettier-ignore
+      children.push(startProcess(service, env));
+    }
     for (const port of ports.slice(0, 2))
-      await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, {
-        timeoutMs: 60_000,
-        what: 'ingest and vault to be ready',
+      await eventually(
+        async () => {
+          const over = children.find(({ child }) => child.exitCode !== null);
+          return over ? { failed: over.words() } : (await fetch(`http://127.0.0.1:${port}/readyz`)).ok && {};
+        },
+        { timeoutMs: 60_000, what: 'ingest and vault to be ready' },
+      ).then(({ failed }: { failed?: string }) => {
+        if (failed !== undefined) throw new Error(`A service ended at once: ${failed}`);
       });
     nats = await connect({ servers: server.url, name: 'pod-protocol' });
     return { ...(await drive(nats, `http://127.0.0.1:${ports[2]}`)), stop };
@@ -74,6 +79,24 @@ export const startIngest = async (): Promise<Ingest> => {
     await stop();
     throw error;
   }
+};
+
+interface Process {
+  child: ChildProcess;
+  /** What it said last. */
+  words(): string;
+}
+
+const startProcess = (service: string, env: Record<string, string>): Process => {
+  const child = spawn(process.execPath, [built(service)], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let words = '';
+  const keep = (text: Buffer) => (words = (words + String(text)).slice(-2_000));
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  return { child, words: () => `${service}: ${words}` };
 };
 
 /** The launcher's side of a job, by its commands. */
