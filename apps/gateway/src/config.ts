@@ -15,6 +15,8 @@ export const readGatewayConfig = (env: NodeJS.ProcessEnv = process.env) => {
     base: baseConfig('gateway', env),
     webDir: own.GANTRY_GATEWAY_WEB_DIR,
     maxBodyMib: own.GANTRY_GATEWAY_MAX_BODY_MIB,
+    /** How long a watcher may take for one piece of output before it counts as not reading. */
+    stallMilliseconds: 60_000,
   };
 };
 

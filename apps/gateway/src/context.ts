@@ -15,8 +15,10 @@ import {
 import { DescribeRecords, type RecordRetention } from '@gantry/contracts/retention';
 import type { ServiceKit } from '@gantry/service/kit';
 import DataLoader from 'dataloader';
+import type { JobTails } from './job-tails.js';
 import type { LiveFeed } from './live-feed.js';
 import type { Session, Sessions } from './session.js';
+import type { WatchRights } from './watch-rights.js';
 
 /** Calls a command in the name of whoever is behind the request. */
 export type Call = <C extends CommandSpec>(command: C, input: InputOf<C>) => Promise<OutputOf<C>>;
@@ -41,11 +43,22 @@ export interface GraphqlContext {
   call: Call;
   load: Loaders;
   live: LiveFeed;
+  tails: JobTails;
+  rights: WatchRights;
+}
+
+/** What contexts are made from: one of each in a process. */
+export interface ContextDependencies {
+  kit: Pick<ServiceKit, 'call'>;
+  sessions: Sessions;
+  live: LiveFeed;
+  tails: JobTails;
+  rights: WatchRights;
 }
 
 /** Builds the context of one operation. Throws `unauthenticated` at once for a bad token. */
 export const createContext = async (
-  deps: { kit: Pick<ServiceKit, 'call'>; sessions: Sessions; live: LiveFeed },
+  deps: ContextDependencies,
   token: string | null,
 ): Promise<GraphqlContext> => {
   const session = async () => deps.sessions.of(token);
@@ -53,7 +66,14 @@ export const createContext = async (
   const correlationId = randomUUID();
   const call: Call = async (command, input) =>
     deps.kit.call(command, input, { correlationId, assertion: (await session()).assertion });
-  return { session, call, load: createLoaders(call), live: deps.live };
+  return {
+    session,
+    call,
+    load: createLoaders(call),
+    live: deps.live,
+    tails: deps.tails,
+    rights: deps.rights,
+  };
 };
 
 const createLoaders = (call: Call): Loaders => ({

@@ -35,12 +35,15 @@ export const formatError =
     }
     const error = asPlatformError(original);
     if (error.code === 'defect') logger.error({ err: original, path: formatted.path }, 'an operation failed');
+    // Where a subscription that ends goes on from.
+    const { lastCounter, ...details } = error.details;
     return {
       message: error.message,
       ...place,
       extensions: {
         code: errorTreatments[error.code].graphql,
-        ...(Object.keys(error.details).length > 0 && { details: error.details }),
+        ...(lastCounter !== undefined && { lastCounter }),
+        ...(Object.keys(details).length > 0 && { details }),
       },
     };
   };

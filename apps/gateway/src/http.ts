@@ -1,4 +1,4 @@
-/** The gateway's HTTP: GraphQL at /graphql, the page everywhere else. */
+/** The gateway's HTTP: GraphQL at /graphql, plain endpoints under /api, the page everywhere else. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
@@ -7,13 +7,16 @@ import { ApolloArmor } from '@escape.tech/graphql-armor';
 import { errorTreatments, toWire } from '@gantry/contracts/errors';
 import type { ServiceKit } from '@gantry/service/kit';
 import express, { type Application, type NextFunction, type Request, type Response } from 'express';
+import { createApi } from './api.js';
 import type { GatewayConfig } from './config.js';
-import { createContext, type GraphqlContext } from './context.js';
+import { createContext, type ContextDependencies, type GraphqlContext } from './context.js';
 import { formatError } from './errors.js';
 import { mountExport } from './export.routes.js';
+import { createJobTails } from './job-tails.js';
 import { createLiveFeed } from './live-feed.js';
 import { createSchema } from './schema.js';
 import { bearerOf, createSessions } from './session.js';
+import { createWatchRights } from './watch-rights.js';
 import { serveSubscriptions } from './websocket.js';
 
 /** What a document may ask for at most: enough for every page we know, little enough to be harmless. */
@@ -30,7 +33,7 @@ const armor = () =>
 /** Serves GraphQL, subscriptions and the page on the service's HTTP server. */
 export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Promise<void> => {
   const schema = createSchema();
-  const deps = { kit, sessions: createSessions(kit), live: createLiveFeed(kit) };
+  const deps = createDependencies(kit);
   const format = formatError(kit.logger);
   const limits = armor();
   const apollo = new ApolloServer<GraphqlContext>({
@@ -50,6 +53,11 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
     server.keepAliveTimeout = 75_000;
     app.disable('x-powered-by');
     app.use(securityHeaders);
+    mountExport(app, deps);
+    app.use(
+      '/api',
+      createApi({ createContext: (token) => createContext(deps, token), stopping: kit.leaving }),
+    );
     // The token is looked at before the body is read.
     app.use(
       '/graphql',
@@ -58,7 +66,6 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
       graphql,
       onError,
     );
-    mountExport(app, deps);
     if (config.webDir && existsSync(join(config.webDir, 'index.html'))) servePage(app, config.webDir);
     const stopSubscriptions = serveSubscriptions({
       server,
@@ -67,10 +74,25 @@ export const mountGateway = async (kit: ServiceKit, config: GatewayConfig): Prom
       validationRules: limits.validationRules,
       createContext: (token) => createContext(deps, token),
       formatError: format,
+      stallMilliseconds: config.stallMilliseconds,
     });
     kit.onStop(stopSubscriptions);
   });
   kit.onStop(() => apollo.stop());
+};
+
+/** Identity's read model may lag behind its events by so much: rights are looked at again after it. */
+const LAG_MILLISECONDS = 1_000;
+
+const createDependencies = (kit: ServiceKit): ContextDependencies & { kit: ServiceKit } => {
+  const sessions = createSessions(kit);
+  const live = createLiveFeed(kit);
+  // Before the tails hear of it: they wake the watchers, who then ask for their session.
+  live.onAccess(() => {
+    sessions.forget();
+    setTimeout(sessions.forget, LAG_MILLISECONDS).unref();
+  });
+  return { kit, sessions, live, tails: createJobTails(live), rights: createWatchRights() };
 };
 
 type WithContext = Request & { gantry: GraphqlContext };
@@ -116,7 +138,7 @@ const servePage = (app: Application, webDir: string) => {
   );
   app.use(express.static(webDir, { index: false, maxAge: 0 }));
   app.use((req, res, next) => {
-    if (req.method !== 'GET' || !req.accepts('html') || /^\/(graphql|healthz|readyz)\b/.test(req.path))
+    if (req.method !== 'GET' || !req.accepts('html') || /^\/(api|graphql|healthz|readyz)\b/.test(req.path))
       return next();
     res.sendFile(join(webDir, 'index.html'), { headers: { 'Cache-Control': 'no-cache' } });
   });

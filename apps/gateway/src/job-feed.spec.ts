@@ -3,7 +3,9 @@ import { GetJob } from '@gantry/contracts/job';
 import { ListJobEvents } from '@gantry/contracts/record';
 import { describe, expect, it } from 'vitest';
 import type { GraphqlContext } from './context.js';
-import { jobOutput, type OutputBatch } from './job-feed.js';
+import { jobOutput } from './job-feed.js';
+import { createJobTails, type OutputBatch } from './job-tails.js';
+import { createWatchRights } from './watch-rights.js';
 
 /** A job's record that grows between reads: each answer of ingest in turn. */
 const contextOf = (pages: (object | PlatformError)[], status = 'running') => {
@@ -16,10 +18,25 @@ const contextOf = (pages: (object | PlatformError)[], status = 'running') => {
     if (page instanceof PlatformError) throw page;
     return page;
   };
-  const waiter = { next: async () => [], close: () => undefined };
+  // Something has always changed: nobody waits.
+  const live = {
+    onNews: () => () => undefined,
+    onAccess: () => () => undefined,
+    onOutput: (_jobId: string, hint: (value: object) => void) => {
+      let committedCounter = 1_000;
+      const hints = setInterval(() => hint({ committedCounter: committedCounter++, sealed: false }), 1);
+      return () => clearInterval(hints);
+    },
+  };
+  const session = { principal: {}, assertion: '', tokenExpiresAt: null };
   return {
     asked,
-    context: { call, live: { output: () => waiter, news: () => waiter } } as unknown as GraphqlContext,
+    context: {
+      call,
+      session: async () => session,
+      tails: createJobTails(live as never),
+      rights: createWatchRights(),
+    } as unknown as GraphqlContext,
   };
 };
 
@@ -37,7 +54,8 @@ const page = (
 
 const collect = async (context: GraphqlContext, after = 0): Promise<OutputBatch[]> => {
   const batches: OutputBatch[] = [];
-  for await (const batch of jobOutput(context, { jobId: 'j', after })) batches.push(batch);
+  const { signal } = new AbortController();
+  for await (const batch of jobOutput(context, { jobId: 'j', after }, signal)) batches.push(batch);
   return batches;
 };
 
@@ -72,8 +90,8 @@ describe('the output of a job', () => {
     expect(await collect(context)).toMatchObject([{ events: [], final: { count: 0, status: 'error' } }]);
   });
 
-  it('ends with the reason when the watcher may not look any more', async () => {
+  it('ends with the reason and the cursor when the watcher may not look any more', async () => {
     const { context } = contextOf([page([1], 2), new PlatformError('forbidden', 'no longer')]);
-    await expect(collect(context)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(collect(context)).rejects.toMatchObject({ code: 'forbidden', details: { lastCounter: 1 } });
   });
 });

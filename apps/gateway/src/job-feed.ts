@@ -1,57 +1,119 @@
 /**
  * The sources of the subscriptions: async generators that read the next page only when the last one has left, so a slow
- * watcher holds nothing but its own position.
+ * watcher holds nothing but its own position and reads on from Postgres at its own pace.
  */
-import { isPlatformError } from '@gantry/contracts/errors';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asPlatformError, isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import { GetJob, isFinal, type Job } from '@gantry/contracts/job';
 import { ListJobEvents, type JobEventFilter } from '@gantry/contracts/record';
-import type { OutputOf } from '@gantry/contracts/command';
 import type { GraphqlContext } from './context.js';
+import type { EventPage, OutputBatch, TailRead, TailWatch } from './job-tails.js';
 
-/** Longest wait for a hint that may have been lost. */
+/** Longest wait for news that may have been lost. */
 const POLL_MILLISECONDS = 2_000;
 const PAGE_EVENTS = 500;
+/** A service that is away for less is waited for: it is being started again. */
+const RIDE_OUT_MILLISECONDS = 30_000;
+const RETRY_MILLISECONDS = 500;
 
-type EventPage = OutputOf<typeof ListJobEvents>;
-
-/** A batch as the schema has it. */
-export interface OutputBatch extends EventPage {
-  firstCounter: number;
+/** What somebody wants to watch. */
+export interface OutputRequest {
+  jobId: string;
+  /** The last counter that the watcher has. */
+  after: number;
+  filter?: JobEventFilter | null;
 }
 
-/** Everything a job printed after `after`, then live, then the final batch. */
+/** A generator that can be ended from outside while it waits: `make` gets the signal that says so. */
+export const endable = <T>(
+  make: (signal: AbortSignal) => AsyncGenerator<T>,
+): AsyncIterableIterator<T, void> => {
+  const controller = new AbortController();
+  const inner = make(controller.signal);
+  return {
+    next: () => inner.next(),
+    return: async () => {
+      controller.abort();
+      await inner.return(undefined);
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+};
+
+/**
+ * Everything a job printed after `after`, then live, then the final batch. The right to see it is proven for this watcher, again
+ * every few seconds. Throws what ends it, with `details.lastCounter`: where to go on.
+ */
 export async function* jobOutput(
-  { call, live }: GraphqlContext,
-  args: { jobId: string; after: number; filter?: JobEventFilter | null },
+  context: GraphqlContext,
+  args: OutputRequest,
+  signal: AbortSignal,
 ): AsyncGenerator<OutputBatch> {
-  let position = args.after;
-  const hints = live.output(args.jobId);
-  const news = live.news(args.jobId);
+  const tail = context.tails.watch(args.jobId);
+  signal.addEventListener('abort', tail.close);
+  const reading: Reading = { position: args.after, answeredAt: null };
   try {
-    for (;;) {
-      const page = await readPage(call, { ...args, after: position });
-      if (page && (page.final || page.lastCounter > position)) {
-        yield { ...page, firstCounter: position + 1 };
-        position = page.lastCounter;
+    while (!signal.aborted) {
+      const read = await nextRead(context, tail, args, reading);
+      const { batch, changes } = read;
+      if (batch && (batch.final || batch.lastCounter > reading.position)) {
+        yield batch;
+        reading.position = batch.lastCounter;
       }
-      if (page?.final) return;
-      if (!page || page.lastCounter >= page.committedCounter) {
-        await (page
-          ? hints.next(POLL_MILLISECONDS)
-          : Promise.race([hints.next(POLL_MILLISECONDS), news.next(POLL_MILLISECONDS)]));
-      }
+      if (batch?.final) return;
+      if (!batch || batch.lastCounter >= batch.committedCounter) await tail.more(changes);
     }
+  } catch (error) {
+    const { code, message, details } = asPlatformError(error);
+    throw new PlatformError(code, message, {
+      details: { ...details, lastCounter: reading.position },
+      cause: error,
+    });
   } finally {
-    hints.close();
-    news.close();
+    signal.removeEventListener('abort', tail.close);
+    tail.close();
   }
 }
 
+interface Reading {
+  position: number;
+  /** When a service last answered; null before it ever did. */
+  answeredAt: number | null;
+}
+
+/** A read that this watcher may have, whoever made it; rides out a service that is away for a while. */
+const nextRead = async (
+  context: GraphqlContext,
+  tail: TailWatch,
+  args: OutputRequest,
+  reading: Reading,
+): Promise<TailRead> => {
+  const { call, rights } = context;
+  for (;;) {
+    try {
+      const session = await context.session();
+      const read = await tail.read(args.filter ?? null, reading.position, async () => {
+        const page = await readPage(call, { ...args, after: reading.position });
+        rights.note(session, args.jobId);
+        return page;
+      });
+      await rights.confirm(session, args.jobId, call);
+      reading.answeredAt = performance.now();
+      return read;
+    } catch (error) {
+      const away = isPlatformError(error) && error.code === 'unavailable';
+      if (!away || reading.answeredAt === null) throw error;
+      if (performance.now() - reading.answeredAt > RIDE_OUT_MILLISECONDS) throw error;
+      await sleep(RETRY_MILLISECONDS);
+    }
+  }
+};
+
 /** A page of a job's events; null while the job has no record yet, a final one if it ended without ever having one. */
-const readPage = async (
-  call: GraphqlContext['call'],
-  args: { jobId: string; after: number; filter?: JobEventFilter | null },
-): Promise<EventPage | null> => {
+const readPage = async (call: GraphqlContext['call'], args: OutputRequest): Promise<EventPage | null> => {
   try {
     return await call(ListJobEvents, {
       jobId: args.jobId,
@@ -73,11 +135,16 @@ const readPage = async (
 };
 
 /** A job now and after each change, until it is over. */
-export async function* jobStatus({ call, live }: GraphqlContext, jobId: string): AsyncGenerator<Job> {
+export async function* jobStatus(
+  { call, live }: GraphqlContext,
+  jobId: string,
+  signal: AbortSignal,
+): AsyncGenerator<Job> {
   const news = live.news(jobId);
+  signal.addEventListener('abort', news.close);
   try {
     let shown: Job | null = null;
-    for (let atLeast = 0; ;) {
+    for (let atLeast = 0; !signal.aborted;) {
       const job = await getJobAt(call, jobId, atLeast);
       if (!shown || hasChanged(shown, job)) yield job;
       shown = job;
@@ -91,10 +158,14 @@ export async function* jobStatus({ call, live }: GraphqlContext, jobId: string):
 }
 
 /** Every job that changes and may be seen, for as long as somebody watches. */
-export async function* allJobStatus({ call, live, session }: GraphqlContext): AsyncGenerator<Job> {
+export async function* allJobStatus(
+  { call, live, session }: GraphqlContext,
+  signal: AbortSignal,
+): AsyncGenerator<Job> {
   const news = live.news(null);
+  signal.addEventListener('abort', news.close);
   try {
-    for (;;) {
+    while (!signal.aborted) {
       for (const { jobId, streamVersion } of await news.next(POLL_MILLISECONDS)) {
         const job = await getJobAt(call, jobId, streamVersion).catch(hidden);
         if (job) yield job;

@@ -13,7 +13,9 @@ import { ListHostSummaries, ListJobEvents, ReadStdout, type JobEventFilter } fro
 import type { LaunchPrompts } from '@gantry/contracts/template';
 import { connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
 import type { GraphqlContext } from './context.js';
-import { allJobStatus, jobOutput, jobStatus } from './job-feed.js';
+import { allJobStatus, endable, jobOutput, jobStatus, type OutputRequest } from './job-feed.js';
+import { firstLineOf, ndjsonOf, textOf } from './job-output.js';
+import type { OutputBatch } from './job-tails.js';
 import { summaryOf } from './timeline.js';
 import { verifyJob } from './verification.js';
 
@@ -87,16 +89,13 @@ export const jobResolvers = {
   },
   Subscription: {
     jobOutput: {
-      subscribe: (
-        _: unknown,
-        args: { jobId: string; after: number; filter?: JobEventFilter },
-        context: Context,
-      ) => jobOutput(context, args),
+      subscribe: (_: unknown, args: OutputRequest, context: Context) =>
+        endable((signal) => jobOutput(context, args, signal)),
       resolve: (batch: object) => batch,
     },
     jobStatus: {
       subscribe: (_: unknown, { jobId }: { jobId?: string | null }, context: Context) =>
-        jobId ? jobStatus(context, jobId) : allJobStatus(context),
+        endable((signal) => (jobId ? jobStatus(context, jobId, signal) : allJobStatus(context, signal))),
       resolve: (job: object) => job,
     },
   },
@@ -146,6 +145,11 @@ export const jobResolvers = {
       call(ReadStdout, { jobId: job.id, startLine: args.startLine, endLine: args.endLine }).catch(
         orElse({ text: '', startLine: 0, endLine: 0, totalLines: 0 }),
       ),
+  },
+  JobOutputBatch: {
+    text: ({ events }: OutputBatch) => textOf(events),
+    firstLine: ({ events }: OutputBatch) => firstLineOf(events),
+    ndjson: ({ events }: OutputBatch) => ndjsonOf(events),
   },
   PinnedProject: { archiveSha256: (project: { archive: { sha256: string } }) => project.archive.sha256 },
   PinnedInventory: { sha256: (inventory: { object: { sha256: string } }) => inventory.object.sha256 },

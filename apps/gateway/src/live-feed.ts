@@ -3,8 +3,9 @@
  * owner, so a lost hint costs a poll interval and nothing else.
  */
 import { EventEmitter } from 'node:events';
-import { subscribeLive } from '@gantry/bus/live';
-import { EventEnvelope } from '@gantry/contracts/envelope';
+import { subscribeEvents, subscribeLive } from '@gantry/bus/live';
+import type { LiveHint } from '@gantry/contracts/record';
+import { accessEvents } from '@gantry/contracts/subjects';
 import type { ServiceKit } from '@gantry/service/kit';
 
 /** News of a job's life: the event's type and the version its stream reached. */
@@ -14,104 +15,75 @@ export interface JobNews {
   streamVersion: number;
 }
 
-/** The feeds of one gateway process, shared by all its watchers. */
+/** The feeds of one gateway process, shared by all its watchers. `on…` return how to stop. */
 export interface LiveFeed {
-  /** A waiter for new output of a job. */
-  output(jobId: string): Waiter;
+  /** The record of a job has grown, or was sealed. */
+  onOutput(jobId: string, callback: (hint: LiveHint) => void): () => void;
+  /** Something happened in a job's life; `null`: in any job's. */
+  onNews(jobId: string | null, callback: (news: JobNews) => void): () => void;
+  /** A token was revoked or a role taken away: what was allowed may not be any more. */
+  onAccess(callback: () => void): () => void;
   /** A waiter for news of one job, or of all. */
   news(jobId: string | null): NewsWaiter;
 }
 
-/** Waits for a wake-up; one that came since the last wait counts. */
-export interface Waiter {
-  /** Resolves on a wake-up or after `milliseconds`. */
-  next(milliseconds: number): Promise<void>;
-  close(): void;
-}
-
 /** Hands over news in order; keeps the latest of each job only, so it is bounded by the number of jobs that change. */
 export interface NewsWaiter {
-  /** The news since the last call, after waiting at most `milliseconds` for some. */
+  /** The news since the last call, after waiting at most `milliseconds` for some. Resolves at once when closed. */
   next(milliseconds: number): Promise<JobNews[]>;
   close(): void;
 }
 
 /** Subscribes once to NATS for all watchers. */
-export const createLiveFeed = (kit: Pick<ServiceKit, 'nats' | 'onStop' | 'logger'>): LiveFeed => {
+export const createLiveFeed = (kit: Pick<ServiceKit, 'nats' | 'onStop'>): LiveFeed => {
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
-  const stopLive = subscribeLive(kit.nats, '*', (hint) => emitter.emit(`output:${hint.jobId}`));
-  const events = kit.nats.subscribe('gantry.evt.job.>', {
-    callback: (error, message) => {
-      if (error) return kit.logger.warn({ err: error }, 'job events cannot be watched');
-      const parsed = EventEnvelope.safeParse(safeJson(message.string()));
-      if (!parsed.success) return;
-      const { stream, type, streamVersion } = parsed.data;
+  const on = <T>(name: string, callback: (value: T) => void): (() => void) => {
+    emitter.on(name, callback);
+    return () => void emitter.off(name, callback);
+  };
+  const stops = [
+    subscribeLive(kit.nats, '*', (hint) => emitter.emit(`output:${hint.jobId}`, hint)),
+    subscribeEvents(kit.nats, ['job.*'], ({ stream, type, streamVersion }) => {
       const jobId = stream.slice(stream.indexOf('-') + 1);
       const news: JobNews = { jobId, type, streamVersion };
+      emitter.emit(`news:${jobId}`, news);
       emitter.emit('news', news);
-    },
-  });
-  kit.onStop(async () => {
-    stopLive();
-    events.unsubscribe();
-  });
+    }),
+    subscribeEvents(kit.nats, accessEvents, () => emitter.emit('access')),
+  ];
+  kit.onStop(() => stops.forEach((stop) => stop()));
+  const onNews = (jobId: string | null, callback: (news: JobNews) => void) =>
+    on(jobId === null ? 'news' : `news:${jobId}`, callback);
   return {
-    output: (jobId) => createWaiter(emitter, `output:${jobId}`),
-    news: (jobId) => createNewsWaiter(emitter, jobId),
+    onOutput: (jobId, callback) => on(`output:${jobId}`, callback),
+    onNews,
+    onAccess: (callback) => on('access', callback),
+    news: (jobId) => createNewsWaiter((callback) => onNews(jobId, callback)),
   };
 };
 
-const safeJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-};
-
-const createWaiter = (emitter: EventEmitter, name: string | symbol): Waiter => {
-  let woken = false;
+const createNewsWaiter = (subscribe: (callback: (news: JobNews) => void) => () => void): NewsWaiter => {
+  const pending = new Map<string, JobNews>();
+  let closed = false;
   let wake: (() => void) | null = null;
-  const onHint = () => {
-    woken = true;
-    wake?.();
-  };
-  emitter.on(name, onHint);
-  return {
-    async next(milliseconds) {
-      if (!woken) await pause(milliseconds, (resolve) => (wake = resolve));
-      woken = false;
-      wake = null;
-    },
-    close() {
-      emitter.off(name, onHint);
-      wake?.();
-    },
-  };
-};
-
-const createNewsWaiter = (emitter: EventEmitter, jobId: string | null): NewsWaiter => {
-  let pending = new Map<string, JobNews>();
-  const waiterName = Symbol('news');
-  const waiter = createWaiter(emitter, waiterName);
-  const onNews = (news: JobNews) => {
-    if (jobId !== null && news.jobId !== jobId) return;
+  const unsubscribe = subscribe((news) => {
     pending.delete(news.jobId);
     pending.set(news.jobId, news);
-    emitter.emit(waiterName);
-  };
-  emitter.on('news', onNews);
+    wake?.();
+  });
   return {
     async next(milliseconds) {
-      await waiter.next(milliseconds);
+      if (pending.size === 0 && !closed) await pause(milliseconds, (resolve) => (wake = resolve));
+      wake = null;
       const news = [...pending.values()];
-      pending = new Map();
+      pending.clear();
       return news;
     },
     close() {
-      emitter.off('news', onNews);
-      waiter.close();
+      closed = true;
+      unsubscribe();
+      wake?.();
     },
   };
 };

@@ -1,4 +1,6 @@
 import { runService } from '@gantry/service/boot';
-import { config, GatewayModule } from './app.module.js';
+import { gatewayModule } from './app.module.js';
+import { readGatewayConfig } from './config.js';
 
-await runService('gateway', GatewayModule, config.base);
+const config = readGatewayConfig();
+await runService('gateway', gatewayModule(config), config.base);

@@ -16,12 +16,16 @@ const KEEP_AT_MOST = 10_000;
 export interface Session {
   principal: Principal;
   assertion: string;
+  /** ISO 8601; null = never. */
+  tokenExpiresAt: string | null;
 }
 
 /** Turns tokens into sessions. */
 export interface Sessions {
   /** Throws `unauthenticated` for a missing, unknown, expired or revoked token. */
   of(token: string | null): Promise<Session>;
+  /** Some of them may not be good any more: identity is asked again for each. */
+  forget(): void;
 }
 
 /** The bearer token of an Authorization header, or null. */
@@ -42,14 +46,24 @@ export const createSessions = (kit: Pick<ServiceKit, 'call'>): Sessions => {
       const key = createHash('sha256').update(token).digest('base64');
       const found = kept.get(key);
       if (found && found.until > performance.now()) return found.session;
-      const session = kit
-        .call(VerifyToken, { token }, {})
-        .then(({ principal, assertion }) => ({ principal, assertion }));
-      session.catch(() => kept.delete(key));
+      const entry = { session: verify(kit, token), until: performance.now() + KEEP_MILLISECONDS };
+      entry.session.then(
+        ({ tokenExpiresAt }) => {
+          if (tokenExpiresAt === null) return;
+          entry.until = Math.min(entry.until, performance.now() + Date.parse(tokenExpiresAt) - Date.now());
+        },
+        () => kept.delete(key),
+      );
       if (kept.size >= KEEP_AT_MOST) kept.delete(kept.keys().next().value!);
       kept.delete(key);
-      kept.set(key, { session, until: performance.now() + KEEP_MILLISECONDS });
-      return session;
+      kept.set(key, entry);
+      return entry.session;
     },
+    forget: () => kept.clear(),
   };
+};
+
+const verify = async (kit: Pick<ServiceKit, 'call'>, token: string): Promise<Session> => {
+  const { principal, assertion, tokenExpiresAt } = await kit.call(VerifyToken, { token }, {});
+  return { principal, assertion, tokenExpiresAt };
 };

@@ -3,27 +3,26 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorTreatments, isPlatformError } from '@gantry/contracts/errors';
 import {
+  createSourceEventStream,
   execute,
   GraphQLError,
-  subscribe,
   validate,
   specifiedRules,
+  type ExecutionResult,
   type GraphQLFormattedError,
   type GraphQLSchema,
   type ValidationRule,
 } from 'graphql';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
+import { WebSocketServer, type WebSocket } from 'ws';
 import type { GraphqlContext } from './context.js';
 import { bearerOf } from './session.js';
+import { createDelivery } from './websocket-delivery.js';
+import { watchReaders, type Readers } from './websocket-readers.js';
 
 /** Running subscriptions of one connection: more than a page ever needs. */
 const SUBSCRIPTIONS_PER_CONNECTION = 100;
-/** A watcher with more than this unsent is not reading: it is closed and comes back with its cursor. */
-const BUFFERED_BYTES = 8 * 1024 * 1024;
-/** Close code for it; among those that RFC 6455 leaves to applications. */
-const SLOW_READER = 4430;
 
 interface Options {
   server: Server;
@@ -32,6 +31,14 @@ interface Options {
   validationRules: readonly ValidationRule[];
   createContext: (token: string | null) => Promise<GraphqlContext>;
   formatError: (formatted: GraphQLFormattedError, thrown: unknown) => GraphQLFormattedError;
+  /** How long a watcher may take for one frame before it counts as not reading; 60 s when left out. */
+  stallMilliseconds?: number;
+}
+
+interface Extra extends Record<PropertyKey, unknown> {
+  socket: WebSocket;
+  token?: string | null;
+  operations?: Set<string>;
 }
 
 /** Serves subscriptions on `server`; refuses upgrades for any other path. Returns how to stop. */
@@ -42,16 +49,35 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
     handleProtocols: (protocols) =>
       protocols.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
   });
+  const readers = watchReaders(sockets, options.stallMilliseconds);
+  const server = listen(options, sockets, readers);
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (new URL(request.url ?? '/', 'http://gateway').pathname !== options.path) {
+      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+  };
+  options.server.on('upgrade', onUpgrade);
+  return async () => {
+    options.server.off('upgrade', onUpgrade);
+    readers.stop();
+    await server.dispose();
+  };
+};
+
+const listen = (options: Options, sockets: WebSocketServer, readers: Readers) => {
   const tell = (errors: readonly GraphQLError[]) =>
     errors.map((error) => new GraphQLError(...formattedParts(options.formatError(error.toJSON(), error))));
-  const server = useServer<
-    { authorization?: string },
-    { socket: import('ws').WebSocket; token?: string | null; operations?: Set<string> }
-  >(
+  const told = (result: ExecutionResult): ExecutionResult =>
+    result.errors ? { ...result, errors: tell(result.errors) } : result;
+  const deliver = createDelivery({ send: readers.send, told });
+  return useServer<{ authorization?: string }, Extra>(
     {
       schema: options.schema,
       execute,
-      subscribe,
+      // What comes is events, not results: `deliver` makes the results, once for all watchers.
+      subscribe: createSourceEventStream as never,
       validate: (schema, document) =>
         validate(schema, document, [...specifiedRules, ...options.validationRules]),
       onConnect: async ({ extra, connectionParams }) => {
@@ -83,35 +109,22 @@ export const serveSubscriptions = (options: Options): (() => Promise<void>) => {
         extra.operations!.add(id);
         return undefined;
       },
+      onOperation: ({ extra }, id, _payload, args, result) =>
+        Symbol.asyncIterator in result
+          ? (deliver({ socket: extra.socket, id, args, events: result as never }) as never)
+          : undefined,
       onComplete: ({ extra }, id) => void extra.operations!.delete(id),
       onError: ({ extra }, id, _payload, errors) => {
         extra.operations!.delete(id);
         return tell(errors);
       },
-      onNext: ({ extra }, _id, _payload, _args, result) => {
-        if (extra.socket.bufferedAmount > BUFFERED_BYTES) {
-          extra.socket.close(
-            SLOW_READER,
-            'This connection is not reading: come back with your last counter.',
-          );
-        }
-        return result.errors ? { ...result, errors: tell(result.errors) } : undefined;
-      },
+      onNext: (_context, _id, _payload, _args, result) =>
+        result.errors ? { ...result, errors: tell(result.errors) } : undefined,
     },
     sockets,
+    // Its own pings would cut off whoever reads slowly: the pong waits behind what is not read yet. `readers` sees to it.
+    0,
   );
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (new URL(request.url ?? '/', 'http://gateway').pathname !== options.path) {
-      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-      return;
-    }
-    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
-  };
-  options.server.on('upgrade', onUpgrade);
-  return async () => {
-    options.server.off('upgrade', onUpgrade);
-    await server.dispose();
-  };
 };
 
 /** A close reason has at most 123 bytes. */

@@ -45,6 +45,9 @@ export const eventConsumers: Partial<Record<ServiceName, readonly string[]>> = {
   gateway: ['job'],
 };
 
+/** By these somebody loses a right: the gateway looks at its open subscriptions again. */
+export const accessEvents = ['token.revoked', 'user.role_revoked'] as const;
+
 /** Which subjects a service's NATS user may publish and subscribe to. JetStream's own API subjects are added by the caller. */
 export const permissionsOf = (service: ServiceName): { publish: string[]; subscribe: string[] } => {
   const nouns =
@@ -60,7 +63,9 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
     ],
     subscribe: [
       `gantry.cmd.${service}.>`,
-      ...(service === 'gateway' ? ['gantry.live.*', 'gantry.evt.job.>'] : []),
+      ...(service === 'gateway'
+        ? ['gantry.live.*', 'gantry.evt.job.>', ...accessEvents.map(eventSubjects)]
+        : []),
     ],
   };
 };

@@ -37,6 +37,7 @@ export const startService = async (
   const server = app.getHttpServer() as Server;
   const requestsDone = countRequests(server);
   const stop = async (): Promise<void> => {
+    kit.leave();
     await requestsDone();
     await kit.stop();
     server.closeAllConnections();

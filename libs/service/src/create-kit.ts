@@ -33,6 +33,8 @@ export interface RunningKit extends ServiceKit {
   readonly attachments: readonly Parameters<ServiceKit['web']>[0][];
   /** Starts projections, relay, `onStart`, reactions and loops. */
   start(): Promise<void>;
+  /** Fires `leaving`. */
+  leave(): void;
   /** Stops everything in order; the second call waits for the first. */
   stop(): Promise<void>;
 }
@@ -53,7 +55,7 @@ const stopMilliseconds = 10_000;
 /** Connects (waits for NATS and its streams as long as it takes) and makes the kit. */
 export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
   const logger = createLogger(config);
-  const abort = new AbortController();
+  const [abort, leaving] = [new AbortController(), new AbortController()];
   const nats = await reachNats(config, logger);
   const pool = config.postgresUrl === null ? noPool : openServicePool(config, logger);
   const log =
@@ -87,6 +89,7 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
     verify,
     objects: createObjectStore(nats),
     signal: abort.signal,
+    leaving: leaving.signal,
     handle: (command, handler) =>
       transport.answer(
         commandSubject(command),
@@ -134,6 +137,7 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
     ready: (name, check) => health.add(name, check),
     web: (attach) => void attachments.push(attach),
     start: () => startAll(kit, bound),
+    leave: () => leaving.abort(),
     stop: () => (stopping ??= stopAll(kit, bound, abort)),
   };
   let stopping: Promise<void> | undefined;

@@ -56,6 +56,8 @@ export interface ServiceKit {
   readonly objects: ObjectStore;
   /** Fires when the service shuts down. */
   readonly signal: AbortSignal;
+  /** Fires before that, when it takes no more requests and waits for those under way: those that would go on for ever end. */
+  readonly leaving: AbortSignal;
 
   /** Sends a command to its owner. See `Call`. */
   call: Call;
