@@ -34,6 +34,12 @@ export default defineConfig({
         fileParallelism: false,
         globalSetup: ['test/e2e/world.ts'],
       }),
+      kind('faults', ['test/faults/**/*.spec.ts'], {
+        testTimeout: 300_000,
+        hookTimeout: 600_000,
+        fileParallelism: false,
+        globalSetup: ['test/faults/world.ts'],
+      }),
     ],
   },
 });

@@ -27,13 +27,13 @@ declare module 'vitest' {
 
 /** Starts it; the returned function stops it. */
 export default function setup(project: TestProject): () => void {
-  const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'e2e');
-  const env = {
-    ...process.env,
-    GANTRY_HOME: home,
-    GANTRY_PROCESSES: 'separate',
-    GANTRY_TEMPLATES_GIT_SILENCE_SECONDS: '5',
-  };
+  return startWorld(project, 'e2e', { GANTRY_TEMPLATES_GIT_SILENCE_SECONDS: '5' });
+}
+
+/** Starts a Gantry in a folder of its own, with this in its environment; the returned function stops it. */
+export const startWorld = (project: TestProject, folder: string, settings: NodeJS.ProcessEnv): (() => void) => {
+  const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), folder);
+  const env = { ...process.env, GANTRY_HOME: home, GANTRY_PROCESSES: 'separate', ...settings };
   const gantry = (...args: string[]) =>
     execFileSync(join(root, 'gantry'), args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   gantry('reset', '--yes');
@@ -48,7 +48,7 @@ export default function setup(project: TestProject): () => void {
     tokenFile: status.tokenFile,
   });
   return () => void gantry('down');
-}
+};
 
 /** The command's own progress may come before its JSON. */
 const lastJson = (output: string): string => output.slice(output.indexOf('{'));

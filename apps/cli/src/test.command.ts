@@ -11,7 +11,7 @@ const checks: Record<string, string[]> = {
   lint: ['node_modules/eslint/bin/eslint.js', '.'],
   types: ['node_modules/typescript7/bin/tsc', '-p', 'tsconfig.spec.json'],
 };
-const suites = ['unit', 'integration', 'walls', 'contract', 'e2e'];
+const suites = ['unit', 'integration', 'walls', 'contract', 'e2e', 'faults'];
 
 interface Outcome {
   passed: number;
