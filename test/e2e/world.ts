@@ -31,7 +31,11 @@ export default function setup(project: TestProject): () => void {
 }
 
 /** Starts a Gantry in a folder of its own, with this in its environment; the returned function stops it. */
-export const startWorld = (project: TestProject, folder: string, settings: NodeJS.ProcessEnv): (() => void) => {
+export const startWorld = (
+  project: TestProject,
+  folder: string,
+  settings: NodeJS.ProcessEnv,
+): (() => void) => {
   const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), folder);
   const env = { ...process.env, GANTRY_HOME: home, GANTRY_PROCESSES: 'separate', ...settings };
   const gantry = (...args: string[]) =>

@@ -23,7 +23,9 @@ const call = async <C extends CommandSpec>(command: C, input: InputOf<C>): Promi
   const marks = headers();
   marks.set(names.correlationId, randomUUID());
   marks.set(names.actor, encodeURIComponent(JSON.stringify({ kind: 'system', id: 'tests', name: 'tests' })));
-  const reply = await (await nats()).request(commandSubject(command), JSON.stringify(input), {
+  const reply = await (
+    await nats()
+  ).request(commandSubject(command), JSON.stringify(input), {
     timeout: 10_000,
     headers: marks,
   });

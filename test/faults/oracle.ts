@@ -71,7 +71,7 @@ export const expectWhole = async (told: Told, ...watchers: Watched[]): Promise<B
     const raw = gunzipSync(chunk.payload);
     head = createHash('sha256').update(head).update(raw).digest();
     expect(chunk.hash, `job ${jobId}: the chain after event ${chunk.last}`).toBe(head.toString('hex'));
-    for (let start = 0; start < raw.length; ) {
+    for (let start = 0; start < raw.length;) {
       const end = raw.indexOf(10, start);
       lines.push(raw.subarray(start, end));
       start = end + 1;

@@ -10,15 +10,7 @@ export const long = process.env['GANTRY_FAULTS_LONG'] === '1';
 
 /** A service, or what Gantry stands on. */
 export type PartName =
-  | 'gateway'
-  | 'identity'
-  | 'templates'
-  | 'registry'
-  | 'vault'
-  | 'launcher'
-  | 'ingest'
-  | 'postgres'
-  | 'nats';
+  'gateway' | 'identity' | 'templates' | 'registry' | 'vault' | 'launcher' | 'ingest' | 'postgres' | 'nats';
 
 interface State {
   ports: Record<string, number>;
@@ -59,7 +51,15 @@ export const readiness = async (
 
 /** Waits until every service is ready again. */
 export const healed = async (): Promise<void> => {
-  for (const name of ['identity', 'templates', 'registry', 'vault', 'launcher', 'ingest', 'gateway'] as const) {
+  for (const name of [
+    'identity',
+    'templates',
+    'registry',
+    'vault',
+    'launcher',
+    'ingest',
+    'gateway',
+  ] as const) {
     await eventually(async () => (await readiness(name))?.ready, {
       timeoutMs: 60_000,
       intervalMs: 100,
@@ -68,7 +68,9 @@ export const healed = async (): Promise<void> => {
   }
 };
 
-const secret = (name: string): string => readFileSync(join(world.home, 'secrets', name), 'utf8').trim();
+/** A secret of the installation, by its file's name. */
+export const secret = (name: string): string =>
+  readFileSync(join(world.home, 'secrets', name), 'utf8').trim();
 
 /** Runs SQL as the administrator of the embedded server, on a connection of its own. */
 export const sql = async <Row extends pg.QueryResultRow>(

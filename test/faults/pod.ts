@@ -29,6 +29,8 @@ export interface Pod {
   readonly bearerSha256: string;
   /** How often each status came as an answer; 0: no answer. */
   readonly answers: Map<number, number>;
+  /** The last answer. */
+  last: Reply | null;
   /** The last counter that ingest has acknowledged. */
   committed: number;
   /** What was cut so far. */
@@ -55,11 +57,7 @@ const sha256 = (...parts: (Buffer | string)[]): Buffer =>
   parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 
 /** A pod that calls the world's TCP port, or `port`. */
-export const createPod = (
-  jobId: string,
-  epoch: number,
-  port = Number(new URL(world.pods).port),
-): Pod => {
+export const createPod = (jobId: string, epoch: number, port = Number(new URL(world.pods).port)): Pod => {
   const bearer = randomBytes(32).toString('base64url');
   const waiting: Batch[] = [];
   let delivering: Promise<void> | null = null;
@@ -107,6 +105,7 @@ export const createPod = (
     epoch,
     bearerSha256: sha256(bearer).toString('hex'),
     answers: new Map(),
+    last: null,
     committed: 0,
     counter: 0,
     line: 0,
@@ -140,6 +139,7 @@ export const createPod = (
         Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)),
         { Authorization: `Bearer ${bearer}`, 'Gantry-Epoch': String(epoch), ...headers },
       );
+      pod.last = reply;
       pod.answers.set(reply.status, (pod.answers.get(reply.status) ?? 0) + 1);
       return reply;
     },
@@ -188,7 +188,13 @@ export const usualEvent = (number: number): object => ({
     task_uuid: `task-${Math.floor(number / 100)}`,
     host: `host-${number % 20}`,
     duration: 0.012,
-    res: { changed: number % 7 === 0, rc: 0, item: number, stdout: `${number} `.repeat(100), _ansible_no_log: false },
+    res: {
+      changed: number % 7 === 0,
+      rc: 0,
+      item: number,
+      stdout: `${number} `.repeat(100),
+      _ansible_no_log: false,
+    },
   },
 });
 
@@ -198,7 +204,7 @@ export const print = async (
   { perSecond, seconds, signal }: { perSecond: number; seconds: number; signal?: AbortSignal },
 ): Promise<void> => {
   const began = performance.now();
-  for (let made = 0; !signal?.aborted; ) {
+  for (let made = 0; !signal?.aborted;) {
     const elapsed = Math.min((performance.now() - began) / 1000, seconds);
     const due = Math.floor(elapsed * perSecond);
     for (; made < due; made += 200) {

@@ -25,7 +25,10 @@ describe.each<[string, () => void | Promise<void>]>([
     const watcher = watch(pod.jobId);
     const real = await launch('Demo Slow', { extraVars: { seconds: 5 } });
     const realWatcher = watch(real);
-    await eventually(() => realWatcher.seen.counters.length > 0, { timeoutMs: 60_000, what: 'a running job' });
+    await eventually(() => realWatcher.seen.counters.length > 0, {
+      timeoutMs: 60_000,
+      what: 'a running job',
+    });
     const printing = print(pod, { perSecond: 2_000, seconds: 5 });
     await eventually(() => pod.committed > 1_000, { what: 'load' });
     await strike();

@@ -43,7 +43,8 @@ export const watch = (jobId: string, after = 0): Watcher => {
         retryAttempts: 0,
         connectionParams: { authorization: `Bearer ${adminToken()}` },
       });
-      over.signal.addEventListener('abort', () => void client.dispose(), { once: true });
+      const hangUp = () => void client.dispose();
+      over.signal.addEventListener('abort', hangUp);
       try {
         for await (const { data, errors } of client.iterate<{ jobOutput: Batch }>({
           query: document,
@@ -60,6 +61,7 @@ export const watch = (jobId: string, after = 0): Watcher => {
           seen.errors.add(String((one as { extensions?: { code?: string } }).extensions?.code));
         await pause(100);
       } finally {
+        over.signal.removeEventListener('abort', hangUp);
         await client.dispose();
       }
     }

@@ -86,6 +86,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
       'pods may call',
     );
   });
+  kit.ready('record', async () => ingest.ready());
   kit.every('partitions', PARTITION_MILLISECONDS, () => ingest.retention.prepare());
   kit.onStop(() => ingest.stop());
   return ingest;

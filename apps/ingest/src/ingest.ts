@@ -42,6 +42,8 @@ export interface Ingest {
   proof: ProofQueries;
   /** A server for pods; one for each address. */
   podServer(): Server;
+  /** Throws while Postgres takes no events, and says why. */
+  ready(): void;
   /** Takes no more calls, commits what waits, sends the last hints. */
   stop(): Promise<void>;
 }
@@ -70,6 +72,7 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
       servers.push(server);
       return server;
     },
+    ready: () => group.ready(),
     stop: async () => {
       await Promise.all(servers.map(stopServer));
       await group.stop();

@@ -16,6 +16,8 @@ describe('an error of Postgres', () => {
     ['08006', 'unavailable'],
     ['53300', 'unavailable'],
     ['57014', 'unavailable'],
+    ['53100', 'unavailable'],
+    ['25006', 'unavailable'],
     ['40001', 'conflict'],
     ['40P01', 'conflict'],
     ['23505', 'conflict'],

@@ -83,13 +83,15 @@ const connectionMessages =
 const codeFor = (sqlState: string, message: string): 'conflict' | 'unavailable' | 'invalid' | 'defect' => {
   if (connectionFailures.has(sqlState) || connectionMessages.test(message)) return 'unavailable';
   if (sqlState === '40001' || sqlState === '40P01' || sqlState === '23505') return 'conflict';
-  if (/^(08|53|57P|58)/.test(sqlState) || sqlState === '57014' || sqlState === '25P03') return 'unavailable';
+  // 25006: read-only, as a standby is until it is promoted.
+  if (/^(08|53|57P|58)/.test(sqlState) || ['57014', '25P03', '25006'].includes(sqlState))
+    return 'unavailable';
   if (sqlState.startsWith('22')) return 'invalid';
   return 'defect';
 };
 
 /**
- * An error of the driver as ours, by SQLSTATE: connection, resources and shutdown `unavailable`; unique key,
+ * An error of the driver as ours, by SQLSTATE: connection, resources, read-only and shutdown `unavailable`; unique key,
  * serialisation and deadlock `conflict`; data that Postgres cannot hold `invalid`; the rest `defect`. Anything that is
  * not from Postgres, a PlatformError included, is returned unchanged. `details.sqlState` keeps the original code; the
  * server's DETAIL line is left out, for it quotes row values.

@@ -41,7 +41,7 @@ export const createHealth = ({
   const checks = new Map<string, () => Promise<void>>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   checks.set('nats', async () => void (await nats.rtt()));
-  if (pool) checks.set('postgres', async () => void (await pool.query('select 1')));
+  if (pool) checks.set('postgres', () => takesWrites(pool));
   return {
     add: (name, check) => void checks.set(name, check),
     addProjection: (projection, log) => {
@@ -68,6 +68,14 @@ export const createHealth = ({
       };
     },
   };
+};
+
+/** A standby, or a server that was set read-only, answers and yet is of no use. */
+const takesWrites = async (pool: pg.Pool): Promise<void> => {
+  const { rows } = await pool.query<{ readOnly: string }>(
+    `select current_setting('transaction_read_only') as "readOnly"`,
+  );
+  if (rows[0]?.readOnly === 'on') throw new Error('is read-only');
 };
 
 const outcome = async (check: () => Promise<void>): Promise<string> => {

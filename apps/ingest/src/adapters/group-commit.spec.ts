@@ -41,6 +41,18 @@ describe('the group commit', () => {
     await expect(group.append(batch('c'))).rejects.toMatchObject({ code: 'unavailable' });
     await Promise.all([first, second]);
   });
+  it('is not ready while Postgres takes nothing, and says why', async () => {
+    let full = true;
+    const group = createGroupCommit(async (batches) => {
+      if (full) throw new PlatformError('unavailable', 'No space left on device');
+      return judged(batches);
+    });
+    await expect(group.append(batch('a'))).rejects.toMatchObject({ code: 'unavailable' });
+    expect(() => group.ready()).toThrow('No space left on device');
+    full = false;
+    await group.append(batch('a'));
+    expect(() => group.ready()).not.toThrow();
+  });
   it('finishes what waits when it stops', async () => {
     const group = createGroupCommit(async (batches) => judged(batches), { windowMilliseconds: 60_000 });
     const waiting = group.append(batch('a'));

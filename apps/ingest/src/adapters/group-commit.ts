@@ -13,6 +13,8 @@ import type { AppendTransaction, Judged } from './append-transaction.js';
 export interface GroupCommit {
   /** Settles with the verdict once it is committed. Throws `unavailable` when Postgres is away, or when too much waits. */
   append(batch: Batch): Promise<Judged>;
+  /** Throws why the last transaction failed, if that was Postgres's fault and not long ago. */
+  ready(): void;
   /** Refuses what comes from now on, finishes what waits. */
   stop(): Promise<void>;
 }
@@ -25,6 +27,9 @@ export interface GroupSettings {
   /** Bytes that may wait in all. */
   queueBytes?: number;
 }
+
+/** A failure that nobody has tried again for so long says nothing about now. */
+const FAILURE_MILLISECONDS = 30_000;
 
 interface Waiting {
   batch: Batch;
@@ -41,6 +46,17 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
   let stopped = false;
+  let failure: { error: unknown; at: number } | null = null;
+  const committing: AppendTransaction = async (batches) => {
+    try {
+      const judged = await commit(batches);
+      failure = null;
+      return judged;
+    } catch (error) {
+      if (isPlatformError(error) && error.code === 'unavailable') failure = { error, at: performance.now() };
+      throw error;
+    }
+  };
 
   const schedule = (): void => {
     if (running || waiting.length === 0) return;
@@ -57,7 +73,7 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
   const flush = (): void => {
     timer = null;
     const group = takeGroup();
-    running = settle(commit, group).finally(() => {
+    running = settle(committing, group).finally(() => {
       running = null;
       schedule();
     });
@@ -90,6 +106,9 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
         bytes += batch.payload.length;
         schedule();
       }),
+    ready: () => {
+      if (failure && performance.now() - failure.at < FAILURE_MILLISECONDS) throw failure.error;
+    },
     stop: async () => {
       stopped = true;
       schedule();
