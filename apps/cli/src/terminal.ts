@@ -1,5 +1,6 @@
 /** What people see in a terminal: colours only where there is one, progress of anything long, errors with what to do. */
 import { isPlatformError, type ErrorCode } from '@gantry/contracts/errors';
+import { keepColours, plainText } from '@gantry/contracts/terminal-text';
 import Table from 'cli-table3';
 import colors from 'picocolors';
 
@@ -110,12 +111,9 @@ export const step = async (name: string, run: () => Promise<void>): Promise<void
   );
 };
 
-/** Control sequences other than colours are taken out of a job's output: a playbook shall not move the cursor of who watches it. */
-export const safeOutput = (text: string, colour = onTerminal): string => {
-  const allowed = text.replace(
-    /\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b\[[0-9;:?]*[ -/]*[@-ln-~]|\u001b[^[\]]|[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g,
-    '',
-  );
-
-  return (colour ? allowed : allowed.replace(/\u001b\[[0-9;:]*m/g, '')).replace(/\r\n/g, '\n');
-};
+/** A job's output without anything but colours, and without those where there is no terminal: a playbook shall not move the cursor of who watches it. */
+export const safeOutput = (text: string, colour = onTerminal): string =>
+  text
+    .split('\n')
+    .map(colour ? keepColours : plainText)
+    .join('\n');

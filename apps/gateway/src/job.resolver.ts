@@ -1,4 +1,4 @@
-import { errorTreatments, isPlatformError } from '@gantry/contracts/errors';
+import { errorTreatments, isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import {
   CancelJob,
   GetJob,
@@ -9,7 +9,17 @@ import {
   type JobStatus,
   type TimelineEntry,
 } from '@gantry/contracts/job';
-import { ListHostSummaries, ListJobEvents, ReadStdout, type JobEventFilter } from '@gantry/contracts/record';
+import {
+  GetMoment,
+  ListHostSummaries,
+  ListJobEvents,
+  ListTaskSummaries,
+  ReadStdout,
+  type JobEventFilter,
+  type OutputFormat,
+  type ResultStatus,
+  type TaskSummary,
+} from '@gantry/contracts/record';
 import type { LaunchPrompts } from '@gantry/contracts/template';
 import { connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
 import type { GraphqlContext } from './context.js';
@@ -25,6 +35,23 @@ interface LaunchInput extends Omit<LaunchPrompts, 'jobType'> {
   idempotencyKey: string;
   jobType?: string | null;
 }
+
+/** A job as asked for: with `asOf` its record is shown as it was after that event. */
+type ShownJob = Job & { asOf?: number | null };
+
+/** The filter as the schema has it: its enums in upper case. */
+type FilterInput = Omit<JobEventFilter, 'statuses'> & { statuses?: string[] | null };
+
+const filterOf = (filter: FilterInput | null | undefined): JobEventFilter => ({
+  ...filter,
+  statuses: filter?.statuses?.map((status) => fromEnum<ResultStatus>(status)),
+});
+
+/** The filter, and nothing after the event that the job is shown as of. */
+const upTo = (filter: JobEventFilter, asOf: number | null | undefined): JobEventFilter =>
+  typeof asOf === 'number'
+    ? { ...filter, before: Math.min(filter.before ?? Number.POSITIVE_INFINITY, asOf + 1) }
+    : filter;
 
 /** Refusals that a client handles become a member of the result union; the rest stays an error. */
 const refusal =
@@ -49,6 +76,16 @@ const orElse =
     if (isPlatformError(error) && error.code === 'not_found') return empty;
     throw error;
   };
+
+/** Above every counter: a record's counters are 32-bit integers. */
+const LAST_COUNTER = 2 ** 31 - 1;
+
+/** A page of tasks goes on after the first counter of its last task. */
+const counterOf = (cursor: string | null | undefined): number => {
+  const counter = Number(cursor ?? 0);
+  if (Number.isInteger(counter) && counter >= 0) return counter;
+  throw new PlatformError('invalid', `"${cursor}" is no cursor of task summaries: take pageInfo.endCursor.`);
+};
 
 const launch = async ({ call }: Context, input: LaunchInput): Promise<object> => {
   const { jobTemplate, idempotencyKey, jobType, ...prompts } = input;
@@ -75,7 +112,10 @@ export const jobResolvers = {
           jobTemplateId: args.jobTemplateId,
         }),
       ),
-    job: (_: unknown, { id }: { id: string }, { call }: Context) => call(GetJob, { jobId: id }).catch(orNull),
+    job: async (_: unknown, { id, asOf }: { id: string; asOf?: number | null }, { call }: Context) => {
+      const job = await call(GetJob, { jobId: id }).catch(orNull);
+      return job && ({ ...job, asOf } satisfies ShownJob);
+    },
     verifyJob: (_: unknown, { id, after }: { id: string; after?: string | null }, { call }: Context) =>
       verifyJob(call, id, after ?? null),
   },
@@ -89,8 +129,11 @@ export const jobResolvers = {
   },
   Subscription: {
     jobOutput: {
-      subscribe: (_: unknown, args: OutputRequest, context: Context) =>
-        endable((signal) => jobOutput(context, args, signal)),
+      subscribe: (
+        _: unknown,
+        args: Omit<OutputRequest, 'filter'> & { filter?: FilterInput },
+        context: Context,
+      ) => endable((signal) => jobOutput(context, { ...args, filter: filterOf(args.filter) }, signal)),
       resolve: (batch: object) => batch,
     },
     jobStatus: {
@@ -116,11 +159,12 @@ export const jobResolvers = {
     extraVars: (job: Job) => job.snapshot.extraVars,
     timeline: async (job: Job, { after }: { after: number }, { call }: Context) =>
       (await call(GetTimeline, { jobId: job.id, afterVersion: after })).entries,
-    hostSummaries: async (job: Job, args: { first: number; after?: string }, { call }: Context) => {
+    hostSummaries: async (job: ShownJob, args: { first: number; after?: string }, { call }: Context) => {
       const page = await call(ListHostSummaries, {
         jobId: job.id,
         first: args.first,
         after: args.after,
+        asOf: job.asOf,
       }).catch(orElse({ items: [], hasNextPage: false, totalCount: 0 }));
       return {
         nodes: page.items,
@@ -128,23 +172,51 @@ export const jobResolvers = {
         totalCount: page.totalCount,
       };
     },
+    taskSummaries: async (job: ShownJob, args: { first: number; after?: string }, { call }: Context) => {
+      const page = await call(ListTaskSummaries, {
+        jobId: job.id,
+        first: args.first,
+        after: counterOf(args.after),
+        asOf: job.asOf,
+      }).catch(orElse({ items: [], hasNextPage: false, totalCount: 0 }));
+      const endCursor = page.items.at(-1)?.firstCounter.toString() ?? null;
+      return {
+        nodes: page.items,
+        pageInfo: { hasNextPage: page.hasNextPage, endCursor },
+        totalCount: page.totalCount,
+      };
+    },
+    moment: (job: ShownJob, _: unknown, { call }: Context) =>
+      call(GetMoment, { jobId: job.id, asOf: job.asOf ?? LAST_COUNTER }).catch(orElse(null)),
     events: async (
-      job: Job,
-      args: { first: number; after: number; filter?: JobEventFilter },
+      job: ShownJob,
+      args: { first: number; after: number; filter?: FilterInput },
       { call }: Context,
     ) => {
       const page = await call(ListJobEvents, {
         jobId: job.id,
         after: args.after,
         limit: args.first,
-        filter: args.filter,
+        filter: upTo(filterOf(args.filter), job.asOf),
       }).catch(orElse({ events: [], lastCounter: args.after, committedCounter: 0, final: null }));
       return { ...page, nodes: page.events, hasNextPage: page.lastCounter < page.committedCounter };
     },
-    stdout: (job: Job, args: { startLine: number; endLine?: number | null }, { call }: Context) =>
-      call(ReadStdout, { jobId: job.id, startLine: args.startLine, endLine: args.endLine }).catch(
-        orElse({ text: '', startLine: 0, endLine: 0, totalLines: 0 }),
-      ),
+    stdout: (
+      job: ShownJob,
+      args: { startLine: number; endLine?: number | null; format: string },
+      { call }: Context,
+    ) =>
+      call(ReadStdout, {
+        jobId: job.id,
+        startLine: args.startLine,
+        endLine: args.endLine,
+        format: fromEnum<OutputFormat>(args.format),
+        asOf: job.asOf,
+      }).catch(orElse({ text: '', startLine: 0, endLine: 0, totalLines: 0 })),
+  },
+  TaskSummary: {
+    totalSeconds: (task: TaskSummary) => task.totalMilliseconds / 1_000,
+    longestSeconds: (task: TaskSummary) => task.longestMilliseconds / 1_000,
   },
   JobOutputBatch: {
     text: ({ events }: OutputBatch) => textOf(events),

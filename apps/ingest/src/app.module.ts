@@ -4,8 +4,10 @@ import { ReadChunks, ReadRecordRow, ReadRecordStream, VerifyRecord } from '@gant
 import {
   CancelRecord,
   CloseRecord,
+  GetMoment,
   ListHostSummaries,
   ListJobEvents,
+  ListTaskSummaries,
   OpenRecord,
   ReadStdout,
 } from '@gantry/contracts/record';
@@ -65,6 +67,8 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   kit.handle(ListJobEvents, (input, { principal }) => queries.events(input, principal!));
   kit.handle(ReadStdout, (input, { principal }) => queries.stdout(input, principal!));
   kit.handle(ListHostSummaries, (input, { principal }) => queries.hosts(input, principal!));
+  kit.handle(ListTaskSummaries, (input, { principal }) => queries.tasks(input, principal!));
+  kit.handle(GetMoment, (input, { principal }) => queries.moment(input, principal!));
 
   bindRetention(kit, ingest.retention, config.sweepSeconds * 1_000);
 

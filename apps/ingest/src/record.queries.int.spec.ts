@@ -1,5 +1,12 @@
 import { fileURLToPath } from 'node:url';
-import { ListHostSummaries, ListJobEvents, ReadStdout, type LiveHint } from '@gantry/contracts/record';
+import {
+  GetMoment,
+  ListHostSummaries,
+  ListJobEvents,
+  ListTaskSummaries,
+  ReadStdout,
+  type LiveHint,
+} from '@gantry/contracts/record';
 import { createEventLog } from '@gantry/eventlog/log';
 import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
@@ -84,6 +91,237 @@ const prints = (count: number): object[] =>
 const events = (input: object) => ingest.queries.events(ListJobEvents.input.parse(input), reader);
 const output = (input: object) => ingest.queries.stdout(ReadStdout.input.parse(input), reader);
 const hostsOf = (input: object) => ingest.queries.hosts(ListHostSummaries.input.parse(input), reader);
+const tasksOf = (input: object) => ingest.queries.tasks(ListTaskSummaries.input.parse(input), reader);
+const momentOf = (input: object) => ingest.queries.moment(GetMoment.input.parse(input), reader);
+
+/** Two tasks of one play over three hosts, 14 events, in two batches. */
+const play = async (jobId: string): Promise<TestPod> => {
+  const pod = await open(jobId);
+  const at = (second: number) => ({ created: `2026-11-01T10:00:${String(second).padStart(2, '0')}.500000` });
+  const data = (task: string, more: object) => ({
+    event_data: {
+      play: 'Web',
+      task,
+      task_uuid: `uuid-${task}`,
+      role: task === 'Install' ? 'nginx' : undefined,
+      ...more,
+    },
+  });
+  const result = (second: number, task: string, host: string, event: string, more: object = {}) => ({
+    event,
+    stdout: `\u001b[0;32m${event.slice(10)}: [${host}]\u001b[0m`,
+    ...at(second),
+    ...data(task, { host, duration: second / 10, ...more }),
+  });
+  const task = (second: number, name: string) => ({
+    event: 'playbook_on_task_start',
+    stdout: `\r\nTASK [${name}]`,
+    ...at(second),
+    ...data(name, {}),
+  });
+  await pod.send(
+    pod.cut([
+      { event: 'playbook_on_start', ...at(0) },
+      { event: 'playbook_on_play_start', stdout: 'PLAY [Web]', ...at(0), event_data: { play: 'Web' } },
+      task(1, 'Install'),
+      result(2, 'Install', 'a', 'runner_on_ok', { res: { changed: true } }),
+      result(5, 'Install', 'b', 'runner_on_failed', { ignore_errors: true }),
+      result(3, 'Install', 'c', 'runner_on_skipped'),
+      task(6, 'Start'),
+    ]),
+  );
+  await pod.send(
+    pod.cut([
+      result(7, 'Start', 'a', 'runner_item_on_ok'),
+      result(7, 'Start', 'a', 'runner_on_ok'),
+      result(8, 'Start', 'b', 'runner_on_failed'),
+      result(9, 'Start', 'c', 'runner_on_unreachable'),
+      { stdout: 'a\u001b]52;c;AAAA\u0007b <b>' },
+      { stdout: '\u001b[1;31mfatal error in NGINX\u001b[0m' },
+      { event: 'playbook_on_stats', event_data: { ok: { a: 2, b: 1 }, rescued: { b: 1 } } },
+    ]),
+  );
+  return pod;
+};
+
+describe('a job that is searched', () => {
+  const jobId = newId();
+  beforeAll(() => play(jobId));
+  const find = async (filter: object) =>
+    (await events({ jobId, filter })).events.map(({ counter }) => counter);
+
+  it.each([
+    ['task', { tasks: ['Install'] }, [3, 4, 5, 6]],
+    ['task uuid', { tasks: ['uuid-Start'], hosts: ['a'] }, [8, 9]],
+    ['play', { plays: ['Web'], events: ['runner_on_failed'] }, [5, 10]],
+    ['role', { roles: ['nginx'], hosts: ['a', 'b'] }, [4, 5]],
+    ['ok', { statuses: ['ok'] }, [4, 8, 9]],
+    ['changed', { statuses: ['changed'] }, [4]],
+    ['failed or unreachable', { statuses: ['failed', 'unreachable'] }, [10, 11]],
+    ['skipped or ignored', { statuses: ['skipped', 'ignored'] }, [5, 6]],
+    ['a range', { tasks: ['Install', 'Start'], before: 8 }, [3, 4, 5, 6, 7]],
+    ['text, whatever its case and colours', { text: 'FATAL error in nginx' }, [13]],
+    ['text of results', { text: '[b]', statuses: ['failed'] }, [10]],
+    [
+      'text with a condition that has no index',
+      { text: 'ok', events: ['runner_on_ok', 'never_seen'] },
+      [4, 9],
+    ],
+    ['nothing', { tasks: ['No such task'] }, []],
+  ])('is found by %s', async (_, filter, counters) => {
+    expect(await find(filter)).toEqual(counters);
+    expect((await events({ jobId, filter })).lastCounter).toBe(14);
+  });
+
+  it('is searched page by page, each with a bound', async () => {
+    const long = newId();
+    const pod = await open(long);
+    for (let batch = 0; batch < 70; batch++)
+      await pod.send(pod.cut(batch === 65 ? [{ stdout: 'the needle' }] : prints(2)));
+    const filter = { text: 'NEEDLE' };
+    const first = await events({ jobId: long, filter });
+    expect(first).toMatchObject({ events: [], lastCounter: 120, committedCounter: 139 });
+    expect(await events({ jobId: long, filter, after: 120 })).toMatchObject({
+      events: [{ counter: 131 }],
+      lastCounter: 139,
+    });
+  });
+
+  it('has candidates of the index looked through for a text, page by page', async () => {
+    const long = newId();
+    const pod = await open(long);
+    const of = (host: string, stdout: string) => ({ event: 'runner_on_ok', stdout, event_data: { host } });
+    for (let batch = 0; batch < 25; batch++) await pod.send(pod.cut([of('a', 'x'), of('b', 'y')]));
+    await pod.send(pod.cut([of('a', 'needle')]));
+    const filter = { text: 'needle', hosts: ['a'] };
+    const first = await events({ jobId: long, filter });
+    expect(first).toMatchObject({ events: [], lastCounter: 40 });
+    expect(await events({ jobId: long, filter, after: 40 })).toMatchObject({
+      events: [{ counter: 51 }],
+      lastCounter: 51,
+    });
+  });
+
+  it('is not searched by somebody who may not read it', async () => {
+    const stranger = testPrincipal({ organizations: { [newId()]: ['read'] } });
+    const forbidden = { code: 'forbidden' };
+    await expect(
+      ingest.queries.events(ListJobEvents.input.parse({ jobId, filter: { text: 'x' } }), stranger),
+    ).rejects.toMatchObject(forbidden);
+    await expect(
+      ingest.queries.tasks(ListTaskSummaries.input.parse({ jobId }), stranger),
+    ).rejects.toMatchObject(forbidden);
+    await expect(
+      ingest.queries.moment(GetMoment.input.parse({ jobId, asOf: 3 }), stranger),
+    ).rejects.toMatchObject(forbidden);
+  });
+});
+
+describe('output in another form', () => {
+  it('is plain, or HTML that is only text and colours', async () => {
+    const jobId = newId();
+    await play(jobId);
+    const last = { jobId, startLine: 11 };
+    expect((await output({ ...last, format: 'plain' })).text).toBe(
+      'unreachable: [c]\nab <b>\nfatal error in NGINX\n',
+    );
+    expect((await output({ ...last, format: 'html' })).text).toBe(
+      '<span class="ansi-green-fg">unreachable: [c]</span>\nab &lt;b&gt;\n<span class="ansi-red-fg ansi-bold">fatal error in NGINX</span>\n',
+    );
+    expect((await output(last)).text).toContain('\u001b]52;c;');
+  });
+});
+
+describe("a job's tasks", () => {
+  it('have their results and times, counted while it runs', async () => {
+    const jobId = newId();
+    await play(jobId);
+    const { items, totalCount } = await tasksOf({ jobId });
+    expect(totalCount).toBe(2);
+    expect(items).toEqual([
+      {
+        firstCounter: 3,
+        uuid: 'uuid-Install',
+        task: 'Install',
+        play: 'Web',
+        role: 'nginx',
+        startedAt: '2026-11-01T10:00:01.5Z',
+        endedAt: '2026-11-01T10:00:03.5Z',
+        ...{ ok: 2, changed: 1, failed: 0, unreachable: 0, skipped: 1, ignored: 1 },
+        totalMilliseconds: 1_000,
+        longestMilliseconds: 500,
+        slowestHost: 'b',
+      },
+      {
+        firstCounter: 7,
+        uuid: 'uuid-Start',
+        task: 'Start',
+        play: 'Web',
+        role: null,
+        startedAt: '2026-11-01T10:00:06.5Z',
+        endedAt: '2026-11-01T10:00:09.5Z',
+        ...{ ok: 1, changed: 0, failed: 1, unreachable: 1, skipped: 0, ignored: 0 },
+        totalMilliseconds: 2_400,
+        longestMilliseconds: 900,
+        slowestHost: 'c',
+      },
+    ]);
+    expect(await tasksOf({ jobId, first: 1 })).toMatchObject({
+      items: [{ task: 'Install' }],
+      hasNextPage: true,
+    });
+    expect((await tasksOf({ jobId, first: 1, after: 3 })).items).toMatchObject([{ task: 'Start' }]);
+  });
+});
+
+describe('a job as it was', () => {
+  const jobId = newId();
+  beforeAll(() => play(jobId));
+
+  it('knows where it was', async () => {
+    expect(await momentOf({ jobId, asOf: 0 })).toEqual({
+      counter: 0,
+      line: 0,
+      at: null,
+      play: null,
+      task: null,
+    });
+    expect(await momentOf({ jobId, asOf: 5 })).toEqual({
+      counter: 5,
+      line: 5,
+      at: '2026-11-01T10:00:05.500000',
+      play: 'Web',
+      task: 'Install',
+    });
+    expect(await momentOf({ jobId, asOf: 99 })).toMatchObject({ counter: 14, line: 14 });
+  });
+
+  it('had printed so much', async () => {
+    const { text, totalLines } = await output({ jobId, asOf: 4, format: 'plain' });
+    expect(text).toBe('PLAY [Web]\n\nTASK [Install]\nok: [a]\n');
+    expect(totalLines).toBe(4);
+  });
+
+  it('had these results by host and by task', async () => {
+    expect((await hostsOf({ jobId, asOf: 5 })).items).toMatchObject([
+      { host: 'a', ok: 1, changed: 1, failures: 0 },
+      { host: 'b', ok: 1, ignored: 1, failures: 0 },
+    ]);
+    expect(await hostsOf({ jobId, asOf: 10, first: 1, after: 'a' })).toMatchObject({
+      items: [{ host: 'b', ok: 1, failures: 1, rescued: 0 }],
+      hasNextPage: true,
+      totalCount: 3,
+    });
+    expect((await hostsOf({ jobId, asOf: 14 })).items[1]).toMatchObject({ host: 'b', rescued: 1 });
+    expect((await tasksOf({ jobId, asOf: 4 })).items).toMatchObject([
+      { task: 'Install', ok: 1, changed: 1, skipped: 0, totalMilliseconds: 200, slowestHost: 'a' },
+    ]);
+    expect((await tasksOf({ jobId, asOf: 7 })).items).toMatchObject([
+      { task: 'Install', ok: 2, skipped: 1, longestMilliseconds: 500, slowestHost: 'b' },
+      { task: 'Start', ok: 0, slowestHost: null },
+    ]);
+  });
+});
 
 describe('a hostile batch', () => {
   it('is refused when its bytes are not what its headers say', async () => {

@@ -276,7 +276,7 @@ const prune = async ({ pool, log, summaryDays, signal, logger }: SweepDependenci
          order by dropped_at limit $2 for update skip locked`,
         [summaryDays, PAGE_RECORDS],
       );
-      for (const table of ['host_summary', 'job_host', 'job_task'])
+      for (const table of ['host_summary', 'job_task_summary', 'job_host', 'job_task'])
         await client.query(`delete from ${schema}.${table} where job_number = any($1::bigint[])`, [
           rows.map(({ number }) => number),
         ]);

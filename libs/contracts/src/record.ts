@@ -97,12 +97,30 @@ export const JobEvent = z.object({
 /** A job event. */
 export type JobEvent = z.output<typeof JobEvent>;
 
-/** Which events of a job; all conditions together. */
+/** How a result went. `changed` is an ok that changed something; `failed` is one that was not ignored. */
+export const resultStatuses = ['ok', 'changed', 'failed', 'unreachable', 'skipped', 'ignored'] as const;
+/** How a result went. */
+export type ResultStatus = (typeof resultStatuses)[number];
+
+const words = z.array(z.string()).max(100).nullish();
+/**
+ * Which events of a job; all conditions together, each list meaning any of its entries. Conditions on host, task, play, role and
+ * status find results and task events, which have a row in the index; output that belongs to no task has none.
+ */
 export const JobEventFilter = z.object({
-  hosts: z.array(z.string()).max(100).nullish(),
+  hosts: words,
+  /** Names or uuids. */
+  tasks: words,
+  plays: words,
+  roles: words,
   events: z.array(z.string()).max(50).nullish(),
+  statuses: z.array(z.enum(resultStatuses)).nullish(),
   failedOnly: z.boolean().nullish(),
   changedOnly: z.boolean().nullish(),
+  /** Events with a counter below this. */
+  before: z.number().int().min(1).nullish(),
+  /** In what the event printed, escapes taken out; upper and lower case are the same. */
+  text: z.string().min(1).max(200).nullish(),
 });
 /** Which events of a job. */
 export type JobEventFilter = z.output<typeof JobEventFilter>;
@@ -134,13 +152,23 @@ export const ListJobEvents = command('ingest.event.list', {
     final: RecordFinal.nullable(),
   }),
 });
-/** Lines [startLine, endLine) of the output, ANSI as printed; at most 10,000 lines and about 400 KB at once: `endLine` says how far it got. */
+/** How output is given: `ansi` as printed; `plain` without escapes; `html` as escaped text in spans with colour classes. */
+export const outputFormats = ['ansi', 'plain', 'html'] as const;
+/** How output is given. */
+export type OutputFormat = (typeof outputFormats)[number];
+
+/**
+ * Lines [startLine, endLine) of the output; at most 10,000 lines and about 400 KB at once: `endLine` says how far it got. With `asOf`
+ * the output is what it was after that event. Errors: not_found, forbidden.
+ */
 export const ReadStdout = command('ingest.stdout.read', {
   callers: ['gateway'],
   input: z.object({
     jobId: Id,
     startLine: z.number().int().min(0).default(0),
     endLine: z.number().int().nullish(),
+    format: z.enum(outputFormats).default('ansi'),
+    asOf: z.number().int().min(0).nullish(),
   }),
   output: z.object({
     text: z.string(),
@@ -162,15 +190,71 @@ export const HostSummary = z.object({
 });
 /** Results of one host in a job. */
 export type HostSummary = z.output<typeof HostSummary>;
-/** Per host, counted as the job runs; by host name. */
+/** Per host, counted as the job runs; by host name. With `asOf` as they were after that event. Errors: not_found, forbidden. */
 export const ListHostSummaries = command('ingest.host_summary.list', {
   callers: ['gateway'],
   input: z.object({
     jobId: Id,
     first: z.number().int().min(1).max(1_000).default(200),
     after: z.string().nullish(),
+    asOf: z.number().int().min(0).nullish(),
   }),
   output: z.object({ items: z.array(HostSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
+});
+/** One task of a job: its results over all hosts, and how long they took. */
+export const TaskSummary = z.object({
+  /** Its first event: its place in the job, and the cursor of its page. */
+  firstCounter: z.number().int(),
+  uuid: z.string(),
+  task: z.string().nullable(),
+  play: z.string().nullable(),
+  role: z.string().nullable(),
+  /** When its first and last event were made, by the pod's clock, ISO 8601; null if the events do not say. */
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  /** Results by status; items of a loop are not counted, their task is. `ok` includes `changed`. */
+  ok: z.number().int(),
+  changed: z.number().int(),
+  failed: z.number().int(),
+  unreachable: z.number().int(),
+  skipped: z.number().int(),
+  ignored: z.number().int(),
+  /** Milliseconds on all hosts together, and on the slowest. */
+  totalMilliseconds: z.number(),
+  longestMilliseconds: z.number().int(),
+  slowestHost: z.string().nullable(),
+});
+/** One task of a job. */
+export type TaskSummary = z.output<typeof TaskSummary>;
+/** Per task, counted as the job runs; in the order of the job. With `asOf` as they were after that event. Errors: not_found, forbidden. */
+export const ListTaskSummaries = command('ingest.task_summary.list', {
+  callers: ['gateway'],
+  input: z.object({
+    jobId: Id,
+    first: z.number().int().min(1).max(1_000).default(200),
+    /** A `firstCounter`. */
+    after: z.number().int().min(0).default(0),
+    asOf: z.number().int().min(0).nullish(),
+  }),
+  output: z.object({ items: z.array(TaskSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
+});
+/** Where a job was after an event. */
+export const JobMoment = z.object({
+  counter: z.number().int(),
+  /** Lines printed by then. */
+  line: z.number().int(),
+  /** When, by the pod's clock; null if the event does not say. */
+  at: z.string().nullable(),
+  play: z.string().nullable(),
+  task: z.string().nullable(),
+});
+/** Where a job was after an event. */
+export type JobMoment = z.output<typeof JobMoment>;
+/** The moment after event `asOf` (the last one if there are fewer; before the first, `counter` is 0). Errors: not_found, forbidden. */
+export const GetMoment = command('ingest.record.moment', {
+  callers: ['gateway'],
+  input: z.object({ jobId: Id, asOf: z.number().int().min(0) }),
+  output: JobMoment,
 });
 /** What ingest answers. */
 export const recordCommands = [
@@ -180,6 +264,8 @@ export const recordCommands = [
   ListJobEvents,
   ReadStdout,
   ListHostSummaries,
+  ListTaskSummaries,
+  GetMoment,
 ] as const;
 
 /** On `gantry.live.<jobId>`, core NATS, after each commit: only a hint, the events are read from ingest. */

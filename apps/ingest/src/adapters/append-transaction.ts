@@ -18,6 +18,7 @@ import {
   type NewEntries,
 } from './dictionaries.js';
 import type { JobRecord, Records } from './records.js';
+import { addTaskSummaries, type TaskSummaryRow } from './task-summaries.js';
 
 /** What became of one batch. `record` as it was before, null if there is none. */
 export interface Judged {
@@ -80,7 +81,7 @@ export const createAppendTransaction = (settings: {
       accepted.map(({ batch }) => batch),
     );
     const entries = newEntries();
-    const rows: Rows = { chunks: createRowWriter(), index: createRowWriter(), summaries: [] };
+    const rows: Rows = { chunks: createRowWriter(), index: createRowWriter(), summaries: [], tasks: [] };
     for (const { batch, record } of accepted) {
       const dictionary = await dictionaries.open(client, batch.jobId, record.number, record.lastCounter);
       opened.set(batch.jobId, dictionary);
@@ -90,6 +91,7 @@ export const createAppendTransaction = (settings: {
     await copyRows(client, `${schema}.job_chunk`, chunkColumns, rows.chunks);
     await copyRows(client, `${schema}.job_event_index`, indexColumns, rows.index);
     await addSummaries(client, schema, rows.summaries);
+    await addTaskSummaries(client, schema, rows.tasks);
     return opened;
   };
 
@@ -180,6 +182,7 @@ interface Rows {
   chunks: RowWriter;
   index: RowWriter;
   summaries: { jobNumber: string; hostId: number; numbers: number[]; final: boolean }[];
+  tasks: TaskSummaryRow[];
 }
 
 const collect = (
@@ -233,6 +236,14 @@ const collect = (
       numbers: counts.map((name) => sum[name]),
       final,
     });
+  }
+  for (const [uuid, counts] of batch.tasks) {
+    // Known by now: a task that only starts (it has no row in the index) is numbered with its first result.
+    const taskId = dictionary.tasks.get(uuid);
+    if (taskId === undefined) continue;
+    const slowestHostId =
+      counts.slowestHost === null ? null : hostNumber(dictionary, number, counts.slowestHost, entries);
+    rows.tasks.push({ jobNumber: record.number, taskId, slowestHostId, counts });
   }
 };
 

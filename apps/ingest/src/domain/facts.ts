@@ -68,6 +68,8 @@ export interface Facts {
   changed: boolean;
   ignored: boolean;
   durationMilliseconds: number | null;
+  /** When it was made, by the pod's clock: as it says, unchecked. */
+  created: string | null;
 }
 
 /** Columns of host_summary, in Ansible's words. */
@@ -86,6 +88,7 @@ const none: Facts = {
   changed: false,
   ignored: false,
   durationMilliseconds: null,
+  created: null,
 };
 
 /** Reads an event; one that could not be parsed says nothing. */
@@ -112,6 +115,7 @@ export const factsOf = (event: Record<string, unknown> | null): Facts => {
       typeof duration === 'number' && duration >= 0 && duration < 2_000_000
         ? Math.round(duration * 1_000)
         : null,
+    created: typeof event['created'] === 'string' ? event['created'] : null,
   };
 };
 

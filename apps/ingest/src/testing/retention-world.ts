@@ -151,7 +151,7 @@ export const startRetentionWorld = async (
   const read = (job: TestJob, after = 0) =>
     ingest.queries.events({ jobId: job.jobId, after, limit: 1_000 }, superuser);
   const stdout = async (job: TestJob) =>
-    (await ingest.queries.stdout({ jobId: job.jobId, startLine: 0 }, superuser)).text;
+    (await ingest.queries.stdout({ jobId: job.jobId, startLine: 0, format: 'ansi' }, superuser)).text;
   const describeJob = async (job: TestJob) =>
     (await ingest.retention.queries.records({ jobIds: [job.jobId] }, superuser)).items[0]!;
 

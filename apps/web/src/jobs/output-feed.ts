@@ -8,7 +8,7 @@ import {
   stdoutQuery,
   type OutputBatch,
 } from './job.queries.js';
-import { plainText } from './ansi.js';
+import { plainText } from '@gantry/contracts/terminal-text';
 import { linesOf, OutputStore } from './output-store.js';
 
 /** Up to here a job's output is read from its beginning; of a longer one, what is looked at. */

@@ -1,0 +1,171 @@
+/** Numbers of hosts and tasks: as counted while the job ran, or as they were after an event, from the index. */
+import type { OutputOf } from '@gantry/contracts/command';
+import type { ListHostSummaries, ListTaskSummaries } from '@gantry/contracts/record';
+import { fromPostgres, identifier } from '@gantry/eventlog/sql';
+import type pg from 'pg';
+import type { JobRecord } from './adapters/records.js';
+import { counts, kindNumber } from './domain/facts.js';
+import { taskCounts } from './domain/task-counts.js';
+import type { QueryDependencies } from './record.queries.js';
+
+type HostPage = OutputOf<typeof ListHostSummaries>;
+type TaskPage = OutputOf<typeof ListTaskSummaries>;
+
+const query = async <Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  text: string,
+  params: unknown[],
+): Promise<Row[]> => {
+  try {
+    return (await pool.query<Row>(text, params)).rows;
+  } catch (error) {
+    throw fromPostgres(error);
+  }
+};
+
+const pageOf = <T>(rows: T[], first: number, totalCount: number) => ({
+  items: rows.slice(0, first),
+  hasNextPage: rows.length > first,
+  totalCount,
+});
+
+/** Hosts by name, as counted; set right by Ansible's own numbers at the end. */
+export const listHosts = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  first: number,
+  after: string,
+): Promise<HostPage> => {
+  const tables = identifier(schema);
+  const rows = await query<HostPage['items'][number]>(
+    pool,
+    `select host.name as host, ${counts.map((name) => `summary.${name}`).join(', ')}
+     from ${tables}.job_host as host join ${tables}.host_summary as summary using (job_number, host_id)
+     where host.job_number = $1 and host.name > $2 order by host.name limit $3`,
+    [record.number, after, first + 1],
+  );
+  const [total] = await query<{ count: number }>(
+    pool,
+    `select count(*)::int as count from ${tables}.host_summary where job_number = $1`,
+    [record.number],
+  );
+  return pageOf(rows, first, total!.count);
+};
+
+/** Tasks in the order of the job, as counted. */
+export const listTasks = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  first: number,
+  after: number,
+): Promise<TaskPage> => {
+  const tables = identifier(schema);
+  const rows = await query<TaskPage['items'][number]>(
+    pool,
+    `select summary.first_counter as "firstCounter", task.uuid, task.name as task, task.play, task.role,
+       to_json(summary.started_at at time zone 'utc') #>> '{}' || 'Z' as "startedAt",
+       to_json(summary.ended_at at time zone 'utc') #>> '{}' || 'Z' as "endedAt",
+       ${taskCounts.map((name) => `summary.${name}`).join(', ')}, summary.total_ms::float8 as "totalMilliseconds",
+       summary.longest_ms as "longestMilliseconds", host.name as "slowestHost"
+     from ${tables}.job_task_summary as summary
+       join ${tables}.job_task as task using (job_number, task_id)
+       left join ${tables}.job_host as host on host.job_number = summary.job_number and host.host_id = summary.slowest_host_id
+     where summary.job_number = $1 and summary.first_counter > $2 order by summary.first_counter limit $3`,
+    [record.number, after, first + 1],
+  );
+  const [total] = await query<{ count: number }>(
+    pool,
+    `select count(*)::int as count from ${tables}.job_task_summary where job_number = $1`,
+    [record.number],
+  );
+  return pageOf(rows, first, total!.count);
+};
+
+/** Results in the index by what they count as; numbers of kinds, which are ours. */
+const [ok, failed, unreachable, skipped] = [
+  'runner_on_ok',
+  'runner_on_failed',
+  'runner_on_unreachable',
+  'runner_on_skipped',
+].map((name) => kindNumber(name)!);
+const results = `kind in (${ok}, ${failed}, ${unreachable}, ${skipped})`;
+const okOrIgnored = `kind = ${ok} or (kind = ${failed} and not failed)`;
+const countedAs = {
+  ok: okOrIgnored,
+  changed: `(${okOrIgnored}) and changed`,
+  failures: `kind = ${failed} and failed`,
+  dark: `kind = ${unreachable}`,
+  skipped: `kind = ${skipped}`,
+  // Only Ansible's own numbers at the end know of it.
+  rescued: 'false',
+  ignored: `kind = ${failed} and not failed`,
+} satisfies Record<(typeof counts)[number], string>;
+const count = (condition: string): string => `count(*) filter (where ${condition})::int`;
+
+/** The hosts as they were after event `asOf`, by the results that the index has up to there. */
+export const hostsAsOf = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  asOf: number,
+  first: number,
+  after: string,
+): Promise<HostPage> => {
+  const tables = identifier(schema);
+  const rows = await query<HostPage['items'][number] & { total: number }>(
+    pool,
+    `with counted as (
+       select host_id, ${counts.map((name) => `${count(countedAs[name])} as ${name}`).join(', ')}
+       from ${tables}.job_event_index
+       where job_number = $1 and day = $2 and counter <= $3 and host_id is not null and ${results} group by host_id
+     )
+     select host.name as host, ${counts.map((name) => `counted.${name}`).join(', ')}, (select count(*)::int from counted) as total
+     from counted join ${tables}.job_host as host on host.job_number = $1 and host.host_id = counted.host_id
+     where host.name > $4 order by host.name limit $5`,
+    [record.number, record.day, asOf, after, first + 1],
+  );
+  const total = rows[0]?.total ?? 0;
+  return pageOf(
+    rows.map(({ total: _, ...row }) => row),
+    first,
+    total,
+  );
+};
+
+/** The tasks that had begun by event `asOf`, with their results up to there. */
+export const tasksAsOf = async (
+  { pool, schema }: QueryDependencies,
+  record: JobRecord,
+  asOf: number,
+  first: number,
+  after: number,
+): Promise<TaskPage> => {
+  const tables = identifier(schema);
+  const rows = await query<TaskPage['items'][number] & { total: number }>(
+    pool,
+    `with begun as (
+       select * from ${tables}.job_task_summary where job_number = $1 and first_counter <= $3
+     ), counted as (
+       select task_id, ${count(countedAs.ok)} as ok, ${count(countedAs.changed)} as changed, ${count(countedAs.failures)} as failed,
+         ${count(countedAs.dark)} as unreachable, ${count(countedAs.skipped)} as skipped, ${count(countedAs.ignored)} as ignored,
+         sum(duration_ms)::float8 as total_ms, max(duration_ms) as longest_ms,
+         (array_agg(host_id order by duration_ms desc nulls last))[1] as slowest_host_id
+       from ${tables}.job_event_index
+       where job_number = $1 and day = $2 and counter <= $3 and task_id is not null and ${results} group by task_id
+     )
+     select begun.first_counter as "firstCounter", task.uuid, task.name as task, task.play, task.role,
+       to_json(begun.started_at at time zone 'utc') #>> '{}' || 'Z' as "startedAt", null as "endedAt",
+       ${taskCounts.map((name) => `coalesce(counted.${name}, 0) as ${name}`).join(', ')},
+       coalesce(counted.total_ms, 0) as "totalMilliseconds", coalesce(counted.longest_ms, 0) as "longestMilliseconds",
+       host.name as "slowestHost", (select count(*)::int from begun) as total
+     from begun join ${tables}.job_task as task using (job_number, task_id) left join counted using (task_id)
+       left join ${tables}.job_host as host on host.job_number = $1 and host.host_id = counted.slowest_host_id
+     where begun.first_counter > $4 order by begun.first_counter limit $5`,
+    [record.number, record.day, asOf, after, first + 1],
+  );
+  const total = rows[0]?.total ?? 0;
+  return pageOf(
+    rows.map(({ total: _, ...row }) => row),
+    first,
+    total,
+  );
+};
