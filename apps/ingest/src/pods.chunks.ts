@@ -23,7 +23,7 @@ export type ChunkCall = (pod: Pod, headers: Record<string, unknown>, body: Buffe
 export const createChunkCall = (deps: PodDependencies): ChunkCall => {
   const { chunks, commands, live } = deps;
 
-  async function answerChunk(pod: Pod, { verdict, record, batch }: Judged, raw: Buffer): Promise<PodAnswer> {
+  async function answerChunk(pod: Pod, { verdict, record, batch }: Judged): Promise<PodAnswer> {
     if (!record) throw noRecord(pod.jobId);
     const cancel = record.cancelRequested;
     switch (verdict.kind) {
@@ -45,6 +45,8 @@ export const createChunkCall = (deps: PodDependencies): ChunkCall => {
       case 'integrity':
         return alarm(pod, record, batch, verdict.committedHash);
       case 'compare': {
+        // Decompressed again: hundreds of batches wait for their commit at once, and this hardly ever happens.
+        const raw = await decompress(batch.payload, batch.rawLength);
         const other = await firstDifference(chunks, record, raw, batch.firstCounter);
         if (other) return alarm(pod, record, batch, other);
         if (batch.lastCounter <= record.lastCounter) return { committed: record.lastCounter, cancel };
@@ -65,17 +67,13 @@ export const createChunkCall = (deps: PodDependencies): ChunkCall => {
   }
 
   return async (pod, headers, body) => {
-    const { batch, raw } = await readChunk(pod, headers, body);
-    return answerChunk(pod, await deps.group.append(batch), raw);
+    const batch = await readChunk(pod, headers, body);
+    return answerChunk(pod, await deps.group.append(batch));
   };
 };
 
 /** Decompresses and checks a batch: its length, its place in the chain, its counters. */
-const readChunk = async (
-  pod: Pod,
-  headers: Record<string, unknown>,
-  body: Buffer,
-): Promise<{ batch: Batch; raw: Buffer }> => {
+const readChunk = async (pod: Pod, headers: Record<string, unknown>, body: Buffer): Promise<Batch> => {
   const said = read(ChunkHeaders, headers, 'headers');
   const rawLength = said['gantry-raw-bytes'];
   if (rawLength > MOST_RAW_BYTES)
@@ -93,7 +91,7 @@ const readChunk = async (
   if (computed !== hash)
     throw new PlatformError('invalid', 'Gantry-Hash is not the hash of the previous head and this batch.');
   const [firstCounter, lastCounter] = [said['gantry-first-counter'], said['gantry-last-counter']];
-  const batch: Batch = {
+  return {
     ...pod,
     firstCounter,
     lastCounter,
@@ -106,7 +104,6 @@ const readChunk = async (
     // What was parsed is not kept: a batch waits for its commit as bytes.
     ...extract(readBatch(raw, firstCounter, lastCounter)),
   };
-  return { batch, raw };
 };
 
 const unzip = promisify(gunzip);

@@ -151,15 +151,16 @@ const moveCursors = async (
   schema: string,
   batches: readonly Batch[],
 ): Promise<void> => {
-  const { rowCount } = await client.query(
-    `update ${schema}.job_record as record
+  const { rowCount } = await client.query({
+    name: 'gantry-move-cursors',
+    text: `update ${schema}.job_record as record
      set last_counter = batch.last_counter, last_line = batch.last_line, chain_head = decode(batch.hash, 'hex'), last_heard_at = now(),
          raw_bytes = record.raw_bytes + batch.raw_length, stored_bytes = record.stored_bytes + batch.stored
      from unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::int[], $9::int[])
        as batch (job_id, epoch, first_counter, last_counter, last_line, previous_hash, hash, raw_length, stored)
      where record.job_id = batch.job_id and record.epoch = batch.epoch and record.last_counter = batch.first_counter - 1
        and record.chain_head = decode(batch.previous_hash, 'hex') and record.sealed_at is null and record.closed_at is null`,
-    [
+    values: [
       batches.map((batch) => batch.jobId),
       batches.map((batch) => batch.epoch),
       batches.map((batch) => batch.firstCounter),
@@ -170,7 +171,7 @@ const moveCursors = async (
       batches.map((batch) => batch.rawLength),
       batches.map((batch) => batch.payload.length),
     ],
-  );
+  });
   if (rowCount !== batches.length)
     throw new PlatformError(
       'defect',
@@ -259,15 +260,16 @@ const addSummaries = async (
     (name) =>
       `${name} = case when excluded.final then excluded.${name} else old.${name} + excluded.${name} end`,
   );
-  await client.query(
-    `insert into ${schema}.host_summary as old (job_number, host_id, final, ${counts.join(', ')})
+  await client.query({
+    name: 'gantry-add-summaries',
+    text: `insert into ${schema}.host_summary as old (job_number, host_id, final, ${counts.join(', ')})
      select * from unnest($1::bigint[], $2::int[], $3::boolean[], ${counts.map((_, index) => `$${index + 4}::int[]`).join(', ')})
      on conflict (job_number, host_id) do update set final = old.final or excluded.final, ${set.join(', ')}`,
-    [
+    values: [
       rows.map((row) => row.jobNumber),
       rows.map((row) => row.hostId),
       rows.map((row) => row.final),
       ...counts.map((_, index) => rows.map((row) => row.numbers[index])),
     ],
-  );
+  });
 };

@@ -34,6 +34,7 @@ export const createRowWriter = (): RowWriter => {
   let buffer = Buffer.allocUnsafe(16 * 1024);
   let at = signature.copy(buffer);
   let count = 0;
+  let [lastDate, lastDay] = ['', 0];
   const room = (bytes: number): void => {
     if (at + bytes <= buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes));
@@ -85,7 +86,14 @@ export const createRowWriter = (): RowWriter => {
       at += value.copy(buffer, at);
       return writer;
     },
-    date: (value) => writer.int4((Date.parse(`${value}T00:00:00Z`) - millisecondsTo2000) / 86_400_000),
+    date: (value) => {
+      // Thousands of rows of the same day come one after another.
+      if (value !== lastDate) {
+        lastDate = value;
+        lastDay = (Date.parse(`${value}T00:00:00Z`) - millisecondsTo2000) / 86_400_000;
+      }
+      return writer.int4(lastDay);
+    },
     timestamp: (milliseconds) => writer.int8(BigInt(Math.round(milliseconds - millisecondsTo2000)) * 1_000n),
     uuid: (value) => writer.bytes(Buffer.from(value.replaceAll('-', ''), 'hex')),
     finish: () => {

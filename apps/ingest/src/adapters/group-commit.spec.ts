@@ -18,6 +18,27 @@ describe('the group commit', () => {
     await Promise.all(['a', 'b', 'c'].map((job) => group.append(batch(job))));
     expect(groups).toEqual([['a', 'b', 'c']]);
   });
+  it('waits for as many as came last time, not for its window', async () => {
+    const groups: number[] = [];
+    const group = createGroupCommit(async (batches) => (groups.push(batches.length), judged(batches)), {
+      windowMilliseconds: 60_000,
+    });
+    await Promise.all(['a', 'b', 'c'].map((job) => group.append(batch(job))));
+    const next = ['a', 'b'].map((job) => group.append(batch(job, 2)));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(groups).toEqual([3]);
+    await Promise.all([...next, group.append(batch('c', 2))]);
+    expect(groups).toEqual([3, 3]);
+  });
+  it('cuts a group that would grow too large', async () => {
+    const groups: string[][] = [];
+    const group = createGroupCommit(
+      async (batches) => (groups.push(batches.map((one) => one.jobId)), judged(batches)),
+      { mostGroupBytes: 20 },
+    );
+    await Promise.all(['a', 'b', 'c'].map((job) => group.append(batch(job))));
+    expect(groups).toEqual([['a', 'b'], ['c']]);
+  });
   it('keeps two batches of a job apart and in order', async () => {
     const groups: number[][] = [];
     const group = createGroupCommit(

@@ -1,6 +1,10 @@
 /**
- * Gathers the batches of all jobs into few transactions: one every 20 ms, or at 256 KiB. A batch is answered when its
- * transaction is committed. One transaction runs at a time; what comes meanwhile forms the next.
+ * Gathers the batches of all jobs into few transactions. A batch is answered when its transaction is committed. One
+ * transaction runs at a time; what comes meanwhile forms the next.
+ *
+ * A group is cut when as many batches wait as the last one had, at 256 KiB, or after 20 ms, whichever comes first. So one
+ * job alone never waits, and with many jobs a transaction carries many: a group that is cut by number has at least as
+ * many as the one before, one that grew while a transaction ran has more, and only the 20 ms make it smaller again.
  *
  * A transaction that fails for a reason of its own data is taken apart: each of its batches is tried alone, so that one
  * that Postgres refuses takes no other job with it.
@@ -24,6 +28,8 @@ export interface GroupSettings {
   windowMilliseconds?: number;
   /** Bytes that cut a group before its time. */
   groupBytes?: number;
+  /** Bytes of a group at most: bounds how long others wait for it, and the memory its rows take. */
+  mostGroupBytes?: number;
   /** Bytes that may wait in all. */
   queueBytes?: number;
 }
@@ -40,10 +46,17 @@ interface Waiting {
 
 /** A queue in front of a transaction. */
 export const createGroupCommit = (commit: AppendTransaction, settings: GroupSettings = {}): GroupCommit => {
-  const { windowMilliseconds = 20, groupBytes = 256 * 1024, queueBytes = 128 * 1024 * 1024 } = settings;
+  const {
+    windowMilliseconds = 20,
+    groupBytes = 256 * 1024,
+    mostGroupBytes = 4 * 1024 * 1024,
+    queueBytes = 128 * 1024 * 1024,
+  } = settings;
   let waiting: Waiting[] = [];
   let bytes = 0;
+  let lastGroup = 1;
   let timer: NodeJS.Timeout | null = null;
+  let soon: NodeJS.Immediate | null = null;
   let running: Promise<void> | null = null;
   let stopped = false;
   let failure: { error: unknown; at: number } | null = null;
@@ -59,20 +72,19 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
   };
 
   const schedule = (): void => {
-    if (running || waiting.length === 0) return;
-    const left =
-      stopped || bytes >= groupBytes ? 0 : windowMilliseconds - (performance.now() - waiting[0]!.since);
-    if (timer) {
-      if (left > 0) return;
-      clearTimeout(timer);
-      timer = null;
-    }
-    if (left > 0) timer = setTimeout(flush, left);
-    else flush();
+    if (running || soon || waiting.length === 0) return;
+    const due = bytes >= groupBytes || waiting.length >= lastGroup;
+    const left = due ? 0 : windowMilliseconds - (performance.now() - waiting[0]!.since);
+    // After what came in together was read: calls that arrive in one turn of the loop go into one group.
+    if (left <= 0) soon = setImmediate(flush);
+    else timer ??= setTimeout(flush, left);
   };
   const flush = (): void => {
-    timer = null;
+    clearTimeout(timer ?? undefined);
+    clearImmediate(soon ?? undefined);
+    [timer, soon] = [null, null];
     const group = takeGroup();
+    lastGroup = group.length;
     running = settle(committing, group).finally(() => {
       running = null;
       schedule();
@@ -80,12 +92,14 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
   };
   // A job's second batch waits for its first one's verdict.
   const takeGroup = (): Waiting[] => {
+    let taken = 0;
     const jobs = new Set<string>();
     const group: Waiting[] = [];
     const rest: Waiting[] = [];
     for (const one of waiting) {
-      const take = !jobs.has(one.batch.jobId);
+      const take = !jobs.has(one.batch.jobId) && taken < mostGroupBytes;
       jobs.add(one.batch.jobId);
+      if (take) taken += one.batch.payload.length;
       (take ? group : rest).push(one);
     }
     waiting = rest;
@@ -111,8 +125,10 @@ export const createGroupCommit = (commit: AppendTransaction, settings: GroupSett
     },
     stop: async () => {
       stopped = true;
-      schedule();
-      while (running) await running;
+      while (running || waiting.length > 0) {
+        if (!running) flush();
+        await running;
+      }
     },
   };
 };

@@ -4,6 +4,7 @@ import type { EventOf } from '@gantry/contracts/envelope';
 import type { Payload, RecordSealed } from '@gantry/contracts/record';
 import type { RecordArchive } from '@gantry/contracts/retention';
 import { fromPostgres, identifier, type Sql } from '@gantry/eventlog/sql';
+import type pg from 'pg';
 
 /** Data of the event `record.sealed`. */
 export type Seal = EventOf<typeof RecordSealed>['data'];
@@ -64,8 +65,8 @@ export interface Records {
   findAll(sql: Sql, jobIds: readonly string[]): Promise<JobRecord[]>;
   /** As `find`, locked until the transaction ends. */
   lock(sql: Sql, jobId: string): Promise<JobRecord | null>;
-  /** Locks many in one order, so that two groups cannot wait for each other. */
-  lockAll(sql: Sql, jobIds: readonly string[]): Promise<Map<string, JobRecord>>;
+  /** Locks many in one order, so that two groups cannot wait for each other. Prepared: it begins every append. */
+  lockAll(client: pg.ClientBase, jobIds: readonly string[]): Promise<Map<string, JobRecord>>;
   payload(sql: Sql, jobId: string): Promise<Payload | null>;
 }
 
@@ -84,11 +85,17 @@ export const createRecords = (schema: string): Records => {
     findAll: (sql, jobIds) => select(sql, 'where job_id = any($1::uuid[])', [jobIds]),
     lock: async (sql, jobId) =>
       (await select(sql, 'where job_id = $1 for no key update', [jobId]))[0] ?? null,
-    lockAll: async (sql, jobIds) => {
-      const rows = await select(sql, 'where job_id = any($1::uuid[]) order by job_id for no key update', [
-        jobIds,
-      ]);
-      return new Map(rows.map((row) => [row.jobId, row]));
+    lockAll: async (client, jobIds) => {
+      try {
+        const { rows } = await client.query<JobRecord>({
+          name: 'gantry-lock-records',
+          text: `select ${columns} from ${table} where job_id = any($1::uuid[]) order by job_id for no key update`,
+          values: [jobIds],
+        });
+        return new Map(rows.map((row) => [row.jobId, row]));
+      } catch (error) {
+        throw fromPostgres(error);
+      }
     },
     payload: async (sql, jobId) =>
       (await sql.query<{ payload: Payload }>(`select payload from ${table} where job_id = $1`, [jobId]))
