@@ -1,6 +1,12 @@
 /** The command line's side of the GraphQL API: the same API, with the same token, that everybody has. */
 import { existsSync, readFileSync } from 'node:fs';
-import { PlatformError, type ErrorCode, errorTreatments } from '@gantry/contracts/errors';
+import {
+  errorTreatments,
+  fromWire,
+  PlatformError,
+  type ErrorCode,
+  type ErrorOnWire,
+} from '@gantry/contracts/errors';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { TOKEN_FILE } from './home.js';
@@ -102,24 +108,43 @@ const errorOf = ({
   return new PlatformError(code as ErrorCode, message);
 };
 
-/** What `follow` hands over. */
+/** What `follow` hands over, besides the fields asked for. */
 export interface OutputBatch {
-  events: { counter: number; event: string; stdout: string }[];
+  firstCounter: number;
   lastCounter: number;
   final: { count: number; sha256: string; status: string | null } | null;
 }
 
-const FOLLOW = `subscription ($jobId: ID!, $after: Int) {
-  jobOutput(jobId: $jobId, after: $after) { lastCounter events { counter event stdout } final { count sha256 status } }
-}`;
+/** How long to try in vain before giving up, and how long to wait in between. */
+const PATIENCE_MILLISECONDS = 60_000;
+const PAUSE_MILLISECONDS = 300;
+
+/** Waits before the next attempt after `error`; throws it if that cannot help, `unavailable` if it has not helped for a minute. */
+const pauseAfter = async (error: unknown, failingSince: number, what: string): Promise<void> => {
+  const lasting =
+    error instanceof PlatformError &&
+    errorTreatments[error.code].retry === 'never' &&
+    error.code !== 'defect';
+  if (lasting) throw error;
+  if (performance.now() - failingSince > PATIENCE_MILLISECONDS)
+    throw new PlatformError('unavailable', `${what}: Gantry does not answer.`, { cause: error });
+  await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+};
 
 /**
- * Every batch of a job's output up to its final one. A connection that breaks (a service restarts) is made again and goes
+ * Every batch of a job's output up to its final one, with these `fields` of JobOutputBatch: `text` is what was printed, each
+ * line ended by a line feed. A connection that breaks (a service restarts) is made again and goes
  * on after the last counter seen; only after a minute without any answer it gives up with `unavailable`.
  */
-export async function* follow(endpoint: Endpoint, jobId: string): AsyncGenerator<OutputBatch> {
+export async function* follow<Fields extends object = { text: string }>(
+  endpoint: Endpoint,
+  jobId: string,
+  fields = 'text',
+): AsyncGenerator<OutputBatch & Fields> {
+  const query = `subscription ($jobId: ID!, $after: Int) {
+    jobOutput(jobId: $jobId, after: $after) { firstCounter lastCounter final { count sha256 status } ${fields} } }`;
   let after = 0;
-  let lastSeen = performance.now();
+  let failingSince: number | null = null;
   for (;;) {
     const client = createClient({
       url: endpoint.url.replace(/^http/, 'ws'),
@@ -127,31 +152,60 @@ export async function* follow(endpoint: Endpoint, jobId: string): AsyncGenerator
       connectionParams: { authorization: `Bearer ${endpoint.token}` },
       retryAttempts: 0,
     });
+    let broken: unknown = new Error('the subscription ended before the job did');
     try {
-      for await (const result of client.iterate<{ jobOutput: OutputBatch }>({
-        query: FOLLOW,
+      for await (const result of client.iterate<{ jobOutput: OutputBatch & Fields }>({
+        query,
         variables: { jobId, after },
       })) {
         if (result.errors?.length) throw errorOf(result.errors[0] as never);
         const batch = result.data!.jobOutput;
-        lastSeen = performance.now();
+        failingSince = null;
         after = batch.lastCounter;
         yield batch;
         if (batch.final) return;
       }
     } catch (error) {
-      const lasting =
-        error instanceof PlatformError &&
-        errorTreatments[error.code].retry === 'never' &&
-        error.code !== 'defect';
-      if (lasting) throw error;
-      if (performance.now() - lastSeen > 60_000)
-        throw new PlatformError('unavailable', 'The output cannot be followed: Gantry does not answer.', {
-          cause: error,
-        });
+      // An error of the subscription itself comes as a list.
+      broken = Array.isArray(error) ? errorOf(error[0] as never) : error;
     } finally {
       void client.dispose();
     }
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pauseAfter(broken, (failingSince ??= performance.now()), 'The output cannot be followed');
   }
+}
+
+/**
+ * What a job has printed so far, in whole lines, as it streams in. A stream that breaks is taken up where it broke. Throws as
+ * `follow`.
+ */
+export async function* outputOf(endpoint: Endpoint, jobId: string): AsyncGenerator<string> {
+  const address = `${endpoint.url.replace(/\/graphql$/, '')}/api/jobs/${jobId}/stdout`;
+  let line = 0;
+  let failingSince: number | null = null;
+  for (;;) {
+    try {
+      for await (const text of linesFrom(`${address}?startLine=${line}`, endpoint.token)) {
+        failingSince = null;
+        line += text.split('\n').length - 1;
+        yield text;
+      }
+      return;
+    } catch (error) {
+      await pauseAfter(error, (failingSince ??= performance.now()), 'The output cannot be read');
+    }
+  }
+}
+
+async function* linesFrom(url: string, token: string): AsyncGenerator<string> {
+  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+  if (!response.ok) throw fromWire((await response.json()) as ErrorOnWire);
+  let rest = '';
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    const text = rest + piece;
+    const end = text.lastIndexOf('\n') + 1;
+    rest = text.slice(end);
+    if (end > 0) yield text.slice(0, end);
+  }
+  if (rest) yield rest;
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { PlatformError } from '@gantry/contracts/errors';
 import { parse as parseYaml } from 'yaml';
-import { findEndpoint, follow, request, type Endpoint } from './client.js';
+import { findEndpoint, follow, outputOf, request, type Endpoint } from './client.js';
 import { exitCodes, paint, print, printJson, safeOutput, status, table } from './terminal.js';
 
 const JOB = `id name status reason { code message } launchType launchedBy createdAt startedAt finishedAt elapsedSeconds playbook limit
@@ -108,10 +108,8 @@ export const followToEnd = async (endpoint: Endpoint, id: string, json = false):
     process.exit(exitCodes.interrupted);
   };
   process.once('SIGINT', stopFollowing);
-  for await (const batch of follow(endpoint, id)) {
-    for (const { stdout } of batch.events)
-      if (stdout) (json ? process.stderr : process.stdout).write(`${safeOutput(stdout)}\n`);
-  }
+  for await (const { text } of follow(endpoint, id))
+    await write(json ? process.stderr : process.stdout, safeOutput(text));
   const job = await untilOver(endpoint, id);
   process.off('SIGINT', stopFollowing);
   if (json) printJson(job);
@@ -236,23 +234,18 @@ const describe = (job: JobView): string => {
 };
 
 const printStdout = async (endpoint: Endpoint, id: string, json = false): Promise<number> => {
-  const query =
-    'query ($id: ID!, $startLine: Int) { job(id: $id) { stdout(startLine: $startLine) { text startLine endLine totalLines } } }';
   const parts: string[] = [];
-  for (let startLine = 0; ;) {
-    const { job } = await request<{ job: { stdout: { text: string; endLine: number; totalLines: number } } }>(
-      endpoint,
-      query,
-      { id, startLine },
-    );
-    if (json) parts.push(job.stdout.text);
-    else process.stdout.write(safeOutput(job.stdout.text));
-    if (job.stdout.endLine >= job.stdout.totalLines || job.stdout.endLine <= startLine) break;
-    startLine = job.stdout.endLine;
+  for await (const text of outputOf(endpoint, id)) {
+    if (json) parts.push(text);
+    else await write(process.stdout, safeOutput(text));
   }
   if (json) printJson({ stdout: parts.join('') });
   return exitCodes.ok;
 };
+
+/** Waits for whoever reads: a pager that stands still must not fill the memory. */
+const write = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
+  new Promise((resolve) => (text === '' ? resolve() : stream.write(text, () => resolve())));
 
 interface EventView {
   counter: number;

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
+import { GetJob } from '@gantry/contracts/job';
 import { ListJobEvents, ReadStdout } from '@gantry/contracts/record';
 import type { Request, Response } from 'express';
 import { countOf, filterOf, isOn, jobIdOf, parametersOf } from './api.query.js';
@@ -41,7 +42,8 @@ export const downloadStdout = async (context: GraphqlContext, req: Request, res:
   const endLine = countOf(parameters.get('endLine'), 'endLine');
   const read = (from: number, to: number | null) =>
     context.call(ReadStdout, { jobId, startLine: from, endLine: to });
-  let page = await read(startLine, endLine);
+  const empty = { text: '', startLine, endLine: startLine, totalLines: 0 };
+  let page = await orNothing(context, jobId, read(startLine, endLine), empty);
   const end = Math.min(page.totalLines, endLine ?? page.totalLines);
   begin(req, res, `job-${jobId}.${kind.extension}`, kind.contentType);
   await send(req, res, async function* () {
@@ -61,7 +63,8 @@ export const downloadEvents = async (context: GraphqlContext, req: Request, res:
   const filter = filterOf(parameters);
   const start = countOf(parameters.get('after'), 'after') ?? 0;
   const read = (after: number) => context.call(ListJobEvents, { jobId, after, limit: PAGE_EVENTS, filter });
-  let page = await read(start);
+  const empty = { events: [], lastCounter: start, committedCounter: 0, final: null };
+  let page = await orNothing(context, jobId, read(start), empty);
   const end = page.committedCounter;
   begin(req, res, `job-${jobId}-events.ndjson`, 'application/x-ndjson; charset=utf-8');
   await send(req, res, async function* () {
@@ -72,6 +75,22 @@ export const downloadEvents = async (context: GraphqlContext, req: Request, res:
       page = await patiently(() => read(after));
     }
   });
+};
+
+/** A job that has no record yet has printed nothing. Throws `not_found` for a job that is not there. */
+const orNothing = async <T>(
+  { call }: GraphqlContext,
+  jobId: string,
+  page: Promise<T>,
+  nothing: T,
+): Promise<T> => {
+  try {
+    return await page;
+  } catch (error) {
+    if (!isPlatformError(error) || error.code !== 'not_found') throw error;
+    await call(GetJob, { jobId });
+    return nothing;
+  }
 };
 
 const begin = (req: Request, res: Response, name: string, contentType: string): void => {

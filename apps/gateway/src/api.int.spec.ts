@@ -203,6 +203,16 @@ describe('a download', () => {
     expect((await (await get('events.ndjson?hosts=b')).text()).trim().split('\n')).toHaveLength(1);
   });
 
+  it('is empty for a job that waits, and not found for one that is not there', async () => {
+    world.neighbours.opened = false;
+    const [waiting, unknown] = await Promise.all([
+      get('stdout'),
+      get('../0198f000-0000-7000-8000-000000000001/stdout'),
+    ]);
+    expect([waiting.status, await waiting.text()]).toEqual([200, '']);
+    expect(unknown.status).toBe(404);
+  });
+
   it('is given to a form with the token in it, as a page saves it, and to nobody without', async () => {
     const { neighbours } = world;
     neighbours.print(1);

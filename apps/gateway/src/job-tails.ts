@@ -7,9 +7,10 @@
  * interval that passed (a hint may be lost), somebody's rights. A watcher remembers the count that its last page answers to:
  *
  *   reading   count differs, or the last page did not reach the end of the record
- *   waiting   count is the same: until the next release
- *   released  all waiting at once, so that they go on from one position together; at most one release per pace, and the pace is
- *             slower the more there are (more watchers, fewer and larger batches)
+ *   waiting   else: until the next release
+ *   released  all waiting at once, so that they go on from one position together and share what comes. Not before the pace, which is
+ *             slower the more there are; nor before those of the last release are back, or have been away for too long (a busy
+ *             gateway then hands out fewer, larger batches instead of falling behind)
  */
 import type { OutputOf } from '@gantry/contracts/command';
 import { isPlatformError } from '@gantry/contracts/errors';
@@ -24,6 +25,9 @@ const PAGES_KEPT = 8;
 /** Batches that one job hands out at most in a second, all watchers together. */
 const BATCHES_PER_SECOND = 5_000;
 const LONGEST_PACE_MILLISECONDS = 100;
+/** So many of the last release are waited for, and so long. */
+const MOST = 0.9;
+const LONGEST_HOLD_MILLISECONDS = 500;
 
 /** A page of ingest. */
 export type EventPage = OutputOf<typeof ListJobEvents>;
@@ -86,15 +90,15 @@ const watchOf = (tail: Tail, left: () => void): TailWatch => {
   return {
     read: (filter, after, load) => tail.read(`${after} ${JSON.stringify(filter ?? {})}`, after, load),
     more: async (since) => {
-      if (closed || tail.isDue(since)) return;
-      await new Promise<void>((resolve) => tail.waiting.add((wake = resolve)));
+      if (closed) return;
+      await new Promise<void>((resolve) => tail.join((wake = resolve), since));
       wake = null;
     },
     close: () => {
       if (closed) return;
       closed = true;
       if (wake) {
-        tail.waiting.delete(wake);
+        tail.leave(wake);
         wake();
       }
       left();
@@ -114,12 +118,17 @@ const personal = new Set(['unauthenticated', 'forbidden', 'not_found']);
 
 class Tail {
   watchers = 0;
-  readonly waiting = new Set<() => void>();
+  private readonly waiting = new Set<() => void>();
   private changes = 0;
+  /** Something has changed since the last release. */
+  private pending = false;
   private committed = 0;
   private sealed = false;
   private readonly pages = new Map<string, Kept>();
   private released = Number.NEGATIVE_INFINITY;
+  /** How many were released last, and how many have come since. */
+  private out = 0;
+  private back = 0;
   private release: NodeJS.Timeout | null = null;
   private readonly stops: (() => void)[];
 
@@ -158,15 +167,16 @@ class Tail {
     }
   }
 
-  /** Has something changed, and is it time? Who is told so releases the others too. */
-  isDue(since: number): boolean {
-    if (since === this.changes) return false;
-    if (performance.now() - this.released >= this.pace()) {
-      this.releaseAll();
-      return true;
-    }
-    this.releaseSoon();
-    return false;
+  /** Calls `wake` at the next release. */
+  join(wake: () => void, since: number): void {
+    this.waiting.add(wake);
+    this.back += 1;
+    this.pending ||= since !== this.changes;
+    this.consider();
+  }
+
+  leave(wake: () => void): void {
+    this.waiting.delete(wake);
   }
 
   /** A page with something in it stays true; an empty one only until something changes. */
@@ -210,26 +220,28 @@ class Tail {
 
   private changed(): void {
     this.changes += 1;
-    this.releaseSoon();
+    this.pending = true;
+    this.consider();
   }
 
-  private pace(): number {
-    return Math.min((this.watchers / BATCHES_PER_SECOND) * 1_000, LONGEST_PACE_MILLISECONDS);
-  }
-
-  private releaseSoon(): void {
-    if (this.release) return;
-    const wait = this.released + this.pace() - performance.now();
-    if (wait <= 0) return this.releaseAll();
-    this.release = setTimeout(() => this.releaseAll(), wait);
+  /** Releases if it is time, else sees to it that it is thought of again. */
+  private consider(): void {
+    if (!this.pending || this.waiting.size === 0) return;
+    const passed = performance.now() - this.released;
+    const pace = Math.min((this.watchers / BATCHES_PER_SECOND) * 1_000, LONGEST_PACE_MILLISECONDS);
+    const together = this.back >= this.out * MOST;
+    const wait = (together ? pace : LONGEST_HOLD_MILLISECONDS) - passed;
+    if (this.release) clearTimeout(this.release);
+    this.release = wait <= 0 ? null : setTimeout(() => this.consider(), wait);
+    if (wait <= 0) this.releaseAll();
   }
 
   private releaseAll(): void {
-    if (this.release) clearTimeout(this.release);
-    this.release = null;
-    this.released = performance.now();
     const woken = [...this.waiting];
     this.waiting.clear();
+    this.pending = false;
+    this.released = performance.now();
+    [this.out, this.back] = [woken.length, 0];
     for (const wake of woken) wake();
   }
 }

@@ -56,7 +56,8 @@ const untilOver = async (endpoint: Endpoint, id: string): Promise<void> => {
 /** Reads the whole record as a watcher would: how many events, messages among them, and counters that came twice. */
 const readBack = async (endpoint: Endpoint, id: string) => {
   let [events, messages, duplicated, last] = [0, 0, 0, 0];
-  for await (const batch of follow(endpoint, id))
+  const fields = 'events { counter event }';
+  for await (const batch of follow<{ events: { counter: number; event: string }[] }>(endpoint, id, fields))
     for (const { counter, event } of batch.events) {
       events += 1;
       if (event === 'runner_item_on_ok') messages += 1;

@@ -75,7 +75,7 @@ export const memoryCase: BenchCase = {
 
 const firstEvent = async (endpoint: Endpoint): Promise<string> => {
   const id = await launch(endpoint, DEMO_TEMPLATE, {});
-  for await (const batch of follow(endpoint, id)) if (batch.events.length > 0) break;
+  for await (const batch of follow(endpoint, id)) if (batch.lastCounter > 0) break;
   return id;
 };
 
