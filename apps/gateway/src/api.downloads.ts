@@ -5,11 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import { GetJob } from '@gantry/contracts/job';
-import { ListJobEvents, ReadStdout } from '@gantry/contracts/record';
+import { ListJobEvents, outputFormats, ReadStdout, type OutputFormat } from '@gantry/contracts/record';
 import type { Request, Response } from 'express';
 import { countOf, filterOf, isOn, jobIdOf, parametersOf } from './api.query.js';
 import type { GraphqlContext } from './context.js';
 import { ndjsonOf } from './job-output.js';
+import { outputDocument } from './output-document.js';
 import { createResponseWriter } from './response-writer.js';
 
 const PAGE_EVENTS = 1_000;
@@ -17,43 +18,46 @@ const PAGE_EVENTS = 1_000;
 const RIDE_OUT_MILLISECONDS = 30_000;
 const RETRY_MILLISECONDS = 500;
 
-/** A kind of output file. */
-interface FileKind {
-  contentType: string;
-  extension: string;
-}
-
-const outputKinds = {
+/** The file that each format of output becomes. */
+const outputFiles: Record<OutputFormat, { contentType: string; extension: string }> = {
   ansi: { contentType: 'text/plain; charset=utf-8', extension: 'ansi.txt' },
-} as const satisfies Record<string, FileKind>;
+  plain: { contentType: 'text/plain; charset=utf-8', extension: 'txt' },
+  html: { contentType: 'text/html; charset=utf-8', extension: 'html' },
+};
 
-/** `GET /api/jobs/<id>/stdout?format=&startLine=&endLine=&download=1`. Throws before the first byte only. */
+/** `GET /api/jobs/<id>/stdout?format=&startLine=&endLine=&asOf=&download=1`. Throws before the first byte only. */
 export const downloadStdout = async (context: GraphqlContext, req: Request, res: Response): Promise<void> => {
   const jobId = jobIdOf(req);
   const parameters = parametersOf(req);
-  const format = parameters.get('format') ?? 'ansi';
-  if (!(format in outputKinds))
-    throw new PlatformError(
-      'invalid',
-      `format=${format}: choose among ${Object.keys(outputKinds).join(', ')}.`,
-    );
-  const kind: FileKind = outputKinds[format as keyof typeof outputKinds];
+  const format = formatOf(parameters.get('format'));
   const startLine = countOf(parameters.get('startLine'), 'startLine') ?? 0;
   const endLine = countOf(parameters.get('endLine'), 'endLine');
+  const asOf = countOf(parameters.get('asOf'), 'asOf');
   const read = (from: number, to: number | null) =>
-    context.call(ReadStdout, { jobId, startLine: from, endLine: to });
+    context.call(ReadStdout, { jobId, startLine: from, endLine: to, format, asOf });
   const empty = { text: '', startLine, endLine: startLine, totalLines: 0 };
   let page = await orNothing(context, jobId, read(startLine, endLine), empty);
   const end = Math.min(page.totalLines, endLine ?? page.totalLines);
-  begin(req, res, `job-${jobId}.${kind.extension}`, kind.contentType);
+  const { contentType, extension } = outputFiles[format];
+  const frame = format === 'html' ? outputDocument(`Job ${jobId}`) : { before: '', after: '' };
+  begin(req, res, `job-${jobId}.${extension}`, contentType);
   await send(req, res, async function* () {
+    yield frame.before;
     for (let line = startLine; ;) {
       yield page.text;
-      if (page.endLine >= end || page.endLine <= line) return;
+      if (page.endLine >= end || page.endLine <= line) break;
       line = page.endLine;
       page = await patiently(() => read(line, end));
     }
+    yield frame.after;
   });
+};
+
+const formatOf = (given: string | null): OutputFormat => {
+  const format = given ?? 'ansi';
+  if (!outputFormats.includes(format as OutputFormat))
+    throw new PlatformError('invalid', `format=${format}: choose among ${outputFormats.join(', ')}.`);
+  return format as OutputFormat;
 };
 
 /** `GET /api/jobs/<id>/events.ndjson`, with `after` and the filter. Throws before the first byte only. */
@@ -108,7 +112,7 @@ const send = async (req: Request, res: Response, pieces: () => AsyncGenerator<st
   if (req.method === 'HEAD') return void res.end();
   const writer = createResponseWriter(res);
   try {
-    for await (const piece of pieces()) if (!(await writer.write(piece))) return;
+    for await (const piece of pieces()) if (piece !== '' && !(await writer.write(piece))) return;
     res.end();
   } catch {
     res.destroy();

@@ -203,6 +203,20 @@ describe('a download', () => {
     expect((await (await get('events.ndjson?hosts=b')).text()).trim().split('\n')).toHaveLength(1);
   });
 
+  it('has the format that is asked for; HTML is a page that can do nothing', async () => {
+    world.neighbours.print(3);
+    const plain = await get('stdout?format=plain');
+    expect([plain.headers.get('content-disposition'), await plain.text()]).toEqual([
+      `inline; filename="job-${world.neighbours.jobId}.txt"`,
+      'plain: line 1\nplain: line 2\nplain: line 3\n',
+    ]);
+    const html = await get('stdout?format=html');
+    expect(html.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(html.headers.get('content-security-policy')).toContain('sandbox');
+    expect(await html.text()).toMatch(/<pre>html: line 1\nhtml: line 2\nhtml: line 3\n<\/pre>\n<\/html>\n$/);
+    expect((await get('stdout?format=pdf')).status).toBe(400);
+  });
+
   it('is empty for a job that waits, and not found for one that is not there', async () => {
     world.neighbours.opened = false;
     const [waiting, unknown] = await Promise.all([

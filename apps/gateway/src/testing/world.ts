@@ -98,10 +98,12 @@ export class Neighbours {
     };
   }
 
-  stdout({ jobId, startLine, endLine }: ReceivedBy<typeof ReadStdout>): OutputOf<typeof ReadStdout> {
+  stdout({ jobId, startLine, endLine, format }: ReceivedBy<typeof ReadStdout>): OutputOf<typeof ReadStdout> {
     this.mustBeHere(jobId);
     const end = Math.min(endLine ?? this.events.length, startLine + 1_000, this.events.length);
-    const text = this.events.slice(startLine, end).map(({ stdout }) => `${stdout}\n`);
+    const text = this.events
+      .slice(startLine, end)
+      .map(({ stdout }) => `${format === 'ansi' ? '' : `${format}: `}${stdout}\n`);
     return {
       text: text.join(''),
       startLine,

@@ -11,6 +11,7 @@ import {
   type LucideIcon,
 } from 'lucide-react';
 import { useState } from 'react';
+import { DownloadMenu } from './download-menu.js';
 import { isOver, type JobDetail } from './job.queries.js';
 import { LiveMark } from './live-mark.js';
 import type { OutputFeed } from './output-feed.js';
@@ -182,6 +183,7 @@ export const OutputTools = (props: Props) => {
           {store.totalLines.toLocaleString()} lines
         </Text>
         <LiveMark state={feed.state} />
+        <DownloadMenu jobId={job.id} />
         <Toggle label="Wrap long lines" icon={WrapText} on={props.wrap} onChange={props.onWrap} />
         {!isOver(job.status) && (
           <Toggle
