@@ -61,7 +61,7 @@ export const createContext = async (
   deps: ContextDependencies,
   token: string | null,
 ): Promise<GraphqlContext> => {
-  const session = async () => deps.sessions.of(token);
+  const session = deps.sessions.by(token);
   await session();
   const correlationId = randomUUID();
   const call: Call = async (command, input) =>

@@ -27,7 +27,7 @@ describe('sessions', () => {
   it('ask identity once for requests that come together', async () => {
     const call = vi.fn(async () => verified);
     const sessions = createSessions({ call: call as never });
-    await Promise.all([sessions.of('token'), sessions.of('token')]);
+    await Promise.all([sessions.by('token')(), sessions.by('token')()]);
     expect(call).toHaveBeenCalledTimes(1);
   });
 
@@ -37,13 +37,31 @@ describe('sessions', () => {
       .mockRejectedValueOnce(new PlatformError('unauthenticated', 'no'))
       .mockResolvedValueOnce(verified);
     const sessions = createSessions({ call: call as never });
-    await expect(sessions.of('token')).rejects.toMatchObject({ code: 'unauthenticated' });
-    await expect(sessions.of('token')).resolves.toMatchObject({ assertion: 'signed' });
+    await expect(sessions.by('token')()).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(sessions.by('token')()).resolves.toMatchObject({ assertion: 'signed' });
   });
 
   it('tell how to get a token when there is none', async () => {
-    await expect(async () => createSessions({ call: vi.fn() as never }).of(null)).rejects.toMatchObject({
+    await expect(createSessions({ call: vi.fn() as never }).by(null)()).rejects.toMatchObject({
       code: 'unauthenticated',
     });
+  });
+
+  it('ask again at once when they are told to forget', async () => {
+    const call = vi.fn(async () => verified);
+    const sessions = createSessions({ call: call as never });
+    const session = sessions.by('token');
+    const first = await session();
+    expect(await session()).toBe(first);
+    sessions.forget();
+    expect(await session()).not.toBe(first);
+  });
+
+  it('end with their token, not later', async () => {
+    const call = vi.fn(async () => ({ ...verified, tokenExpiresAt: new Date(Date.now() - 1).toISOString() }));
+    const session = createSessions({ call: call as never }).by('token');
+    await session();
+    await session();
+    expect(call).toHaveBeenCalledTimes(2);
   });
 });

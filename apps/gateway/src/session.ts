@@ -22,8 +22,8 @@ export interface Session {
 
 /** Turns tokens into sessions. */
 export interface Sessions {
-  /** Throws `unauthenticated` for a missing, unknown, expired or revoked token. */
-  of(token: string | null): Promise<Session>;
+  /** Gives what asks for the session of a token, as often as needed. It throws `unauthenticated` for a missing, unknown, expired or revoked one. */
+  by(token: string | null): () => Promise<Session>;
   /** Some of them may not be good any more: identity is asked again for each. */
   forget(): void;
 }
@@ -35,33 +35,37 @@ export const bearerOf = (header: unknown): string | null =>
 /** Sessions over identity's `VerifyToken`. */
 export const createSessions = (kit: Pick<ServiceKit, 'call'>): Sessions => {
   const kept = new Map<string, { session: Promise<Session>; until: number }>();
+  const find = (key: string, token: string): Promise<Session> => {
+    const found = kept.get(key);
+    if (found && found.until > performance.now()) return found.session;
+    const entry = { session: verify(kit, token), until: performance.now() + KEEP_MILLISECONDS };
+    entry.session.then(
+      ({ tokenExpiresAt }) => {
+        if (tokenExpiresAt === null) return;
+        entry.until = Math.min(entry.until, performance.now() + Date.parse(tokenExpiresAt) - Date.now());
+      },
+      () => kept.delete(key),
+    );
+    if (kept.size >= KEEP_AT_MOST) kept.delete(kept.keys().next().value!);
+    kept.delete(key);
+    kept.set(key, entry);
+    return entry.session;
+  };
   return {
-    of(token) {
-      if (!token) {
-        throw new PlatformError(
-          'unauthenticated',
-          'This needs a token: send it as "Authorization: Bearer <token>". `gantry token` prints the one of this installation.',
-        );
-      }
+    by(token) {
+      if (!token) return async () => Promise.reject(noToken());
       const key = createHash('sha256').update(token).digest('base64');
-      const found = kept.get(key);
-      if (found && found.until > performance.now()) return found.session;
-      const entry = { session: verify(kit, token), until: performance.now() + KEEP_MILLISECONDS };
-      entry.session.then(
-        ({ tokenExpiresAt }) => {
-          if (tokenExpiresAt === null) return;
-          entry.until = Math.min(entry.until, performance.now() + Date.parse(tokenExpiresAt) - Date.now());
-        },
-        () => kept.delete(key),
-      );
-      if (kept.size >= KEEP_AT_MOST) kept.delete(kept.keys().next().value!);
-      kept.delete(key);
-      kept.set(key, entry);
-      return entry.session;
+      return async () => find(key, token);
     },
     forget: () => kept.clear(),
   };
 };
+
+const noToken = (): PlatformError =>
+  new PlatformError(
+    'unauthenticated',
+    'This needs a token: send it as "Authorization: Bearer <token>". `gantry token` prints the one of this installation.',
+  );
 
 const verify = async (kit: Pick<ServiceKit, 'call'>, token: string): Promise<Session> => {
   const { principal, assertion, tokenExpiresAt } = await kit.call(VerifyToken, { token }, {});
