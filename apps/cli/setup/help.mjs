@@ -12,6 +12,10 @@ export const HELP = `gantry: runs Ansible jobs, each in a pod of its own, with a
   ./gantry jobs                    the latest jobs
   ./gantry job ID [--stdout|--events|--timeline] [--json]
   ./gantry cancel ID
+  ./gantry verify ID|FILE          is this record what was written? a job here, or an exported file offline
+  ./gantry export ID [-o FILE]     the whole record of a job as a file that needs nothing else
+  ./gantry replay ID|FILE [--speed N] [--from EVENT]
+                                   its output again, with its own timing
   ./gantry retention               how long output is kept, what it takes on disk, what would go when
   ./gantry token                   the administrator's token of this machine
 

@@ -26,7 +26,22 @@ const STARTING = new Set(['demo', 'up', 'bench', 'test']);
 /** Every command: a mistyped one is refused at once, not after an installation. The compiled program has the details. */
 const COMMANDS = new Set([
   ...STARTING,
-  ...['down', 'status', 'reset', 'launch', 'jobs', 'job', 'cancel', 'retention', 'token', 'doctor', 'help'],
+  ...[
+    'down',
+    'status',
+    'reset',
+    'launch',
+    'jobs',
+    'job',
+    'cancel',
+    'verify',
+    'export',
+    'replay',
+    'retention',
+    'token',
+    'doctor',
+    'help',
+  ],
   ...['migrate', 'secrets', 'supervise'],
 ]);
 

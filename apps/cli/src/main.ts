@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '@gantry/contracts/errors';
 import { benchCommand, benchHelp } from './bench.command.js';
+import { exportCommand } from './export.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
 import {
   demoCommand,
@@ -14,8 +15,10 @@ import {
 } from './machine.command.js';
 import { migrateCommand, secretsCommand } from './migrate.command.js';
 import { retentionCommand } from './retention.command.js';
+import { replayCommand } from './replay.command.js';
 import { exitCodes, report } from './terminal.js';
 import { testCommand } from './test.command.js';
+import { verifyCommand } from './verify.command.js';
 
 const program = new Command('gantry')
   .description('Runs Ansible jobs: each in a pod of its own, with a complete, live and verifiable record.')
@@ -42,6 +45,17 @@ const run =
   };
 const count = (value: string): number => {
   if (!/^[1-9]\d{0,3}$/.test(value)) throw new InvalidArgumentError('Give a number from 1 to 9999.');
+  return Number(value);
+};
+const speed = (value: string): number => {
+  const number = Number(value);
+  if (!(number > 0 && number <= 1e6))
+    throw new InvalidArgumentError('Give a number above 0: 2 is twice as fast.');
+  return number;
+};
+const counter = (value: string): number => {
+  if (!/^[1-9]\d{0,8}$/.test(value))
+    throw new InvalidArgumentError('Give the counter of an event: 1, 2, ...');
   return Number(value);
 };
 const repeat = (value: string, before: string[] = []) => [...before, value];
@@ -101,6 +115,27 @@ program
   .description('how long output is kept, what it takes on disk, and what would go when')
   .option('--json')
   .action(run(retentionCommand));
+program
+  .command('verify <job-or-file>')
+  .description('check a record against its hash chain and seal: a job here, or an exported file offline')
+  .option('--json')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 intact · 1 damaged; every finding names what, where, and what was expected.',
+  )
+  .action(run(verifyCommand));
+program
+  .command('export <job>')
+  .description('write the archive of a job that is over: self-contained, checkable offline')
+  .option('-o, --output <file>', 'where to (gantry-job-<id>.tar)')
+  .option('--json')
+  .action(run(exportCommand));
+program
+  .command('replay <job-or-file>')
+  .description('show the output again as it came; pauses of more than 2 seconds are shortened')
+  .option('--speed <n>', '2 is twice as fast', speed, 1)
+  .option('--from <counter>', 'begin with this event', counter, 1)
+  .action(run(replayCommand));
 program.command('token').description('print the token of this installation').action(run(tokenCommand));
 program
   .command('test [suites...]')
