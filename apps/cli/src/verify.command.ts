@@ -130,7 +130,7 @@ export const printVerdict = (verdict: Verdict): void => {
 };
 
 const stateOf = ({ sealed, complete, gaps, sha256, events }: Verdict): string => {
-  if (!sealed) return events === 0 ? 'no pod ever wrote to it' : 'not sealed: it is still being written';
+  if (!sealed) return events === 0 ? 'no pod has written to it' : 'not sealed: it is still being written';
   const seal = `sealed with sha256 ${sha256}`;
   if (complete) return seal;
   if (gaps > 0) return `${seal}; its agent lost something in ${gaps} places and said so (events gantry_gap)`;

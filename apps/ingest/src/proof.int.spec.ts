@@ -1,5 +1,6 @@
 /** Bytes are really flipped, in Postgres, by its superuser: the service's role is refused. */
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Finding } from '@gantry/contracts/proof';
 import { ReadChunks, ReadRecordStream, VerifyRecord } from '@gantry/contracts/proof';
@@ -297,6 +298,19 @@ describe('a record of which something is gone', () => {
     );
     const found = named((await verify(jobId)).findings);
     expect(found).toContain('chunk - 61-80');
+  });
+});
+
+describe('a record from before there were sums', () => {
+  it('gets the same ones from the migration', async () => {
+    const jobId = await sealedJob();
+    const migration = readFileSync(new URL('../migrations/000003_chunk_sums.sql', import.meta.url), 'utf8');
+    const fill = /update [^;]+;/.exec(migration)![0].replaceAll(':SCHEMA', 'ingest');
+    const zeros = `decode(repeat('00', 32), 'hex')`;
+    await admin.query(`update ingest.job_chunk set payload_sha256 = ${zeros}, header_sha256 = ${zeros}`);
+    expect((await verify(jobId)).findings.length).toBeGreaterThan(0);
+    await admin.query(fill);
+    expect((await verify(jobId)).findings).toEqual([]);
   });
 });
 

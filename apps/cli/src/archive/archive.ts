@@ -58,7 +58,7 @@ const readArchive = async (file: FileHandle, path: string): Promise<Archive> => 
   );
   if (!jobId)
     throw new PlatformError('invalid', `${path} is not the archive of a job: \`gantry export\` makes one.`);
-  const manifestEntry = entries.find(({ path: each }) => each.endsWith('/manifest.json')) ?? entries.at(-2)!;
+  const manifestEntry = entries.find(({ path: each }) => each.endsWith('/manifest.json')) ?? entries.at(-2);
   const { manifest, problem } = await readManifest(file, manifestEntry);
   if (problem) findings.push(problem);
   const names = manifest
@@ -93,9 +93,11 @@ const mostFrequent = (values: readonly string[]): string | undefined => {
 
 const readManifest = async (
   file: FileHandle,
-  entry: TarEntry,
+  entry: TarEntry | undefined,
 ): Promise<{ manifest: ArchiveManifest | null; problem: Finding | null }> => {
-  const text = await readAt(file, entry.from, entry.sizeBytes ?? entry.next - entry.from);
+  const text = entry
+    ? await readAt(file, entry.from, entry.sizeBytes ?? entry.next - entry.from)
+    : Buffer.alloc(0);
   try {
     const manifest = ArchiveManifest.parse(JSON.parse(withoutPadding(text).toString('utf8')));
     if (Number.isNaN(Date.parse(manifest.job.finishedAt))) throw new Error('job.finishedAt is no time');
