@@ -44,6 +44,7 @@ VERSION = '0.1.0'
 EVENT_BYTES = 1024 * 1024  # an event that is larger loses its result and most of its text (section 1.3)
 KEPT_TEXT = 64 * 1024  # what is kept of the text of such an event
 ARTIFACT_BYTES = 512 * 1024  # artifacts that are larger are told of, not sent
+PIPE_BYTES = 1 << 20  # what the playbook may print ahead of us
 SPOOL_MEMORY = 1024 * 1024  # compressed batches that wait in memory; the others are files on the pod's volume
 PROJECT_BYTES = 2 * 1024 ** 3
 PROJECT_ENTRIES = 500_000
@@ -1403,7 +1404,7 @@ def run_direct(preparation, recorder, outbox, control, stopper):
     for descriptor in (events, plain):
         try:
             import fcntl
-            fcntl.fcntl(descriptor, 1031, 1 << 20)  # F_SETPIPE_SZ: room to work ahead
+            fcntl.fcntl(descriptor, 1031, PIPE_BYTES)  # F_SETPIPE_SZ: room to work ahead
         except OSError:
             pass
         os.set_blocking(descriptor, False)
@@ -1482,11 +1483,14 @@ class Pump:
         """What lies ready; False if nothing did."""
         events = self._take(self._events)
         something = bool(events)
-        while True:
+        # As much as lay in the pipe when the events were read, not for as long as somebody prints.
+        left = PIPE_BYTES
+        while left > 0:
             text = self._take(self._plain)
             if not text:
                 break
             something = True
+            left -= len(text)
             self._recorder.text(text)
         *lines, rest = events.split(b'\n')
         if lines:

@@ -8,6 +8,7 @@ import json
 import os
 import tarfile
 import tempfile
+import threading
 import unittest
 import urllib.parse
 
@@ -242,6 +243,29 @@ class ThePump(unittest.TestCase):
             with self.subTest(broken=broken):
                 [(name, data, _), (after, _, _)] = self.pumped(broken + self.good)
                 self.assertEqual((name, data['reason'], data['sizeBytes'], after), ('gantry_gap', 'event_unreadable', len(broken) - 1, 'runner_on_ok'))
+
+
+    def test_does_not_read_for_as_long_as_somebody_prints(self):
+        outlet = Outlet()
+        (events, events_in), (plain, plain_in) = os.pipe(), os.pipe()
+        os.set_blocking(events, False)
+        over = threading.Event()
+
+        def flood():
+            while not over.is_set():
+                os.write(plain_in, b'y' * 4000 + b'\n')
+
+        writer = threading.Thread(target=flood)
+        writer.start()
+        pump = agent.Pump(events, plain, agent.Recorder(outlet, agent.Masker([]), True))
+        self.assertTrue(pump.read())
+        over.set()
+        os.set_blocking(plain, False)
+        pump.read()
+        writer.join()
+        for descriptor in (events, events_in, plain, plain_in):
+            os.close(descriptor)
+        self.assertLess(sum(len(event["stdout"]) for event, _ in outlet.events), 3 * agent.PIPE_BYTES)
 
 
 class Silence:
