@@ -576,7 +576,7 @@ class Spool:
     """
 
     def __init__(self, folder, bound, memory=SPOOL_MEMORY):
-        self._folder, self._bound, self._memory = folder, bound, memory
+        self._folder, self._bound, self._memory = folder, max(1, bound), memory
         self._waiting = self._held = 0
         self._no_room = False
 
