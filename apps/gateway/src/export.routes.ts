@@ -2,9 +2,9 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { PlatformError, errorTreatments, isPlatformError, toWire } from '@gantry/contracts/errors';
+import { archiveName, archiveOf } from '@gantry/eventlog/job-archive';
 import type { ServiceKit } from '@gantry/service/kit';
 import type { Application, Request, Response } from 'express';
-import { archiveName, archiveOf } from './archive.js';
 import { createContext } from './context.js';
 import { bearerOf } from './session.js';
 

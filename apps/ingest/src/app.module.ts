@@ -1,6 +1,12 @@
 import { publishLive } from '@gantry/bus/live';
 import { RedeemGrant } from '@gantry/contracts/credential';
-import { ReadChunks, ReadRecordRow, ReadRecordStream, VerifyRecord } from '@gantry/contracts/proof';
+import {
+  ReadChunks,
+  ReadJobForArchive,
+  ReadRecordRow,
+  ReadRecordStream,
+  VerifyRecord,
+} from '@gantry/contracts/proof';
 import {
   CancelRecord,
   CloseRecord,
@@ -52,6 +58,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
     publishLive: (hint) => publishLive(kit.nats, hint),
     logger: kit.logger,
     retention: config.retention,
+    launcher: (input) => kit.call(ReadJobForArchive, input, systemContext(kit)),
   });
   const { commands, queries, proof } = ingest;
 

@@ -1,6 +1,7 @@
 /** Ingest put together: the same for the service, the tests and the benchmark. */
 import type { Server } from 'node:http';
 import type { Readable } from 'node:stream';
+import { PlatformError } from '@gantry/contracts/errors';
 import type { LiveHint } from '@gantry/contracts/record';
 import type { EventLog } from '@gantry/eventlog/log';
 import { identifier } from '@gantry/eventlog/sql';
@@ -20,6 +21,7 @@ import { createRecordCommands, type RecordCommands } from './record.commands.js'
 import { createProofQueries, type ProofQueries } from './proof.queries.js';
 import { createRecordQueries, type RecordQueries } from './record.queries.js';
 import { createRetention, keepForEver, type Retention, type RetentionSettings } from './retention.js';
+import type { AskLauncher } from './retention.archive.js';
 import type { SweepDependencies } from './retention.sweep.js';
 
 /** What ingest stands on. */
@@ -32,6 +34,8 @@ export interface IngestDependencies {
   logger: PodLogger & SweepDependencies['logger'];
   /** For ever when left out. */
   retention?: RetentionSettings;
+  /** Asked when a job is archived. */
+  launcher?: AskLauncher;
 }
 
 /** A whole ingest. */
@@ -48,6 +52,9 @@ export interface Ingest {
   stop(): Promise<void>;
 }
 
+const nobody: AskLauncher = ({ jobId }) =>
+  Promise.reject(new PlatformError('unavailable', `There is no launcher to tell of job ${jobId}.`));
+
 /** Puts the parts together; listens nowhere yet. */
 export const createIngest = (deps: IngestDependencies): Ingest => {
   const { pool, log, logger, objects, redeem } = deps;
@@ -56,7 +63,16 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
   const chunks = createChunks({ pool, schema });
   const dictionaries = createDictionaries(identifier(schema));
   const live = createLive(deps.publishLive);
-  const retention = createRetention({ pool, log, records, logger, settings: deps.retention ?? keepForEver });
+  const queries = createRecordQueries({ pool, schema, records, chunks });
+  const proof = createProofQueries({ pool, log, records });
+  const retention = createRetention({
+    pool,
+    log,
+    records,
+    logger,
+    settings: deps.retention ?? keepForEver,
+    sources: { proof, queries, launcher: deps.launcher ?? nobody },
+  });
   const commands = createRecordCommands({ pool, log, records, live, place: retention.place });
   const group = createGroupCommit(createAppendTransaction({ pool, schema, records, dictionaries }));
   const pods = createPods({ pool, records, commands, chunks, group, objects, live, redeem });
@@ -65,8 +81,8 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
   return {
     commands,
     retention,
-    queries: createRecordQueries({ pool, schema, records, chunks }),
-    proof: createProofQueries({ pool, log, records }),
+    queries,
+    proof,
     podServer: () => {
       const server = createPodServer({ pods, access, logger });
       servers.push(server);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { ArchiveManifest } from '@gantry/contracts/proof';
 import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
 import { freshDatabase } from '@gantry/testkit/postgres';
@@ -84,20 +85,26 @@ describe('a job whose days are over', () => {
       const folder = join(home, job.jobId);
       await mkdir(folder);
       execFileSync('tar', ['-xf', fileURLToPath(archived!.location), '-C', folder]);
-      const raw = gunzipSync(await readFile(join(folder, 'events.ndjson.gz')));
-      const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as {
-        chain: { start: string; head: string };
-        chunks: { length: number; offset: number; hash: string }[];
-        seal: { sha256: string };
-      };
+      const unpacked = join(folder, `gantry-job-${job.jobId}`);
+      execFileSync('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: unpacked });
+      const manifest = ArchiveManifest.parse(
+        JSON.parse(await readFile(join(unpacked, 'manifest.json'), 'utf8')),
+      );
+      const raw = Buffer.concat(
+        await Promise.all(
+          manifest.chunks.map(async ({ file }) => gunzipSync(await readFile(join(unpacked, file)))),
+        ),
+      );
       const printed = raw
         .toString()
         .trimEnd()
         .split('\n')
         .map((line) => (JSON.parse(line) as { stdout: string }).stdout);
       expect(`${printed.join('\n')}\n`).toBe(before[index]);
-      expect(manifest.seal.sha256).toBe(manifest.chain.head);
-      expect(manifest.chunks.at(-1)!.hash).toBe(manifest.chain.head);
+      expect(manifest.record).toMatchObject({
+        jobId: job.jobId,
+        seal: { sha256: manifest.chunks.at(-1)!.hash },
+      });
     }
   });
   it('is dropped without an archive where there is none', async () => {

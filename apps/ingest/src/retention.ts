@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { createPartitions } from './adapters/partitions.js';
 import type { Records } from './adapters/records.js';
 import { createPlacement, preparePartitions, type Place } from './placement.js';
-import { createArchiver } from './retention.archive.js';
+import { createArchiver, type ArchiverDependencies } from './retention.archive.js';
 import type { Archive } from './retention.port.js';
 import { createRetentionQueries, type RetentionQueries } from './retention.queries.js';
 import { createRetentionRules, type RetentionRules } from './retention.rules.js';
@@ -43,6 +43,8 @@ export const createRetention = (deps: {
   records: Records;
   logger: SweepDependencies['logger'];
   settings: RetentionSettings;
+  /** What archives are made of besides. */
+  sources: Pick<ArchiverDependencies, 'proof' | 'queries' | 'launcher'>;
 }): Retention => {
   const { pool, log, records, logger, settings } = deps;
   const { keepDays: defaultKeepDays, archive } = settings;
@@ -51,7 +53,7 @@ export const createRetention = (deps: {
   const rules = createRetentionRules({ pool, log, defaultKeepDays });
   const archiver = archive && {
     location: archive.location,
-    job: createArchiver({ pool, schema, records, archive }),
+    job: createArchiver({ ...deps.sources, pool, schema, records, archive }),
   };
   return {
     rules,

@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { isPlatformError } from '@gantry/contracts/errors';
 import { CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs } from '@gantry/contracts/job';
-import { ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
+import { ReadJobForArchive, ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
 import { KIT, type ServiceKit } from '@gantry/service/kit';
 import { ServiceModule } from '@gantry/service/module';
 import { createContainerDriver } from './adapters/container-engine.js';
@@ -14,6 +14,7 @@ import {
   getTimeline,
   launchJob,
   listJobs,
+  readJobForArchive,
   readJobStream,
   verifyJobStream,
   type JobCommandParts,
@@ -54,6 +55,7 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   kit.handle(ListJobs, (input, context) => listJobs(parts, input, context));
   kit.handle(GetTimeline, (input, context) => getTimeline(parts, input, context));
   kit.handle(ReadJobStream, (input, context) => readJobStream(parts, input, context));
+  kit.handle(ReadJobForArchive, (input) => readJobForArchive(parts, input));
   kit.handle(VerifyJobStream, (input, context) => verifyJobStream(parts, input, context));
   kit.react({
     purpose: 'job-news',

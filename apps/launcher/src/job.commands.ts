@@ -3,7 +3,7 @@ import { authorize, can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { CancelJob, GetJob, GetTimeline, Job, LaunchJob, ListJobs } from '@gantry/contracts/job';
-import type { ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
+import type { ReadJobForArchive, ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
 import { SnapshotJobTemplate } from '@gantry/contracts/template';
 import { checkJobWord } from '@gantry/eventlog/record-check';
 import { checkStream } from '@gantry/eventlog/stream-check';
@@ -135,6 +135,16 @@ export const readJobStream = async (
 ): Promise<OutputOf<typeof ReadJobStream>> => {
   await readableJob(queries, jobId, principal!);
   return kit.log!.readLinks(`job-${jobId}`, afterVersion);
+};
+
+/** For ingest alone, which archives what everybody with the right to may read. */
+export const readJobForArchive = async (
+  { kit, queries }: JobCommandParts,
+  { jobId, afterVersion }: ReceivedBy<typeof ReadJobForArchive>,
+): Promise<OutputOf<typeof ReadJobForArchive>> => {
+  const job = await queries.get(jobId);
+  if (!job) throw noSuchJob(jobId);
+  return { job, ...(await kit.log!.readLinks(`job-${jobId}`, afterVersion)) };
 };
 
 /** Checks the chain of the job's events, and what they say of its record. As `getJob`. */

@@ -180,6 +180,12 @@ export const VerifyJobStream = command('launcher.job.verify', {
   output: z.object({ findings: z.array(Finding), events: z.number().int(), finished: z.boolean() }),
   timeoutMilliseconds: 30_000,
 });
+/** A job and its stream, for ingest to archive the job before its output is dropped: nobody's wish, so nobody's rights. Errors: not_found. */
+export const ReadJobForArchive = command('launcher.job.for_archive', {
+  callers: ['ingest'],
+  input: streamRequest,
+  output: StreamPage.extend({ job: Job }),
+});
 /** Proof of records: what ingest and the launcher answer. */
 export const proofCommands = [
   ReadRecordRow,
@@ -188,6 +194,7 @@ export const proofCommands = [
   ReadJobStream,
   VerifyRecord,
   VerifyJobStream,
+  ReadJobForArchive,
 ] as const;
 
 /** Says that a file is an archive of ours, and how it is laid out: docs/RECORD.md section 5. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Job } from '@gantry/contracts/job';
 import { createEventLog } from '@gantry/eventlog/log';
 import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
@@ -26,6 +27,28 @@ export const meta = { actor: { kind: 'system' as const, id: 'test', name: 'test'
 const KEEP_DAYS = 30;
 const never = new AbortController().signal;
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+/** The launcher's word, as ingest gets it of a job that is over. */
+const toldJob = (jobId: string): Job => ({
+  id: jobId,
+  version: 1,
+  epoch: 1,
+  name: 'Test',
+  status: 'successful',
+  reason: null,
+  launchType: 'manual',
+  launchedBy: { userId: superuser.userId, username: superuser.username },
+  cancelRequested: false,
+  createdAt: '2026-03-01T00:00:00.000Z',
+  startedAt: '2026-03-01T00:00:01.000Z',
+  finishedAt: '2026-03-01T00:00:02.000Z',
+  organizationId: jobId,
+  jobTemplateId: jobId,
+  snapshot: {} as Job['snapshot'],
+  pinned: null,
+  agent: null,
+  record: null,
+  artifacts: {},
+});
 const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
 const payload = {
   project: object,
@@ -69,6 +92,7 @@ export const startRetentionWorld = async (
       redeem: async () => ({ jwe: null }),
       publishLive: () => undefined,
       logger: silent as never,
+      launcher: async ({ jobId }) => ({ job: toldJob(jobId), events: [], hasMore: false }),
       retention: {
         keepDays: KEEP_DAYS,
         summaryDays: 0,

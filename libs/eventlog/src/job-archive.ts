@@ -3,6 +3,7 @@
  * of its chunks. The same job always gives the same bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
+import type { CommandSpec, InputOf, OutputOf } from '@gantry/contracts/command';
 import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import { GetJob, isFinal, type Job } from '@gantry/contracts/job';
 import {
@@ -17,15 +18,20 @@ import {
   type RecordRow,
 } from '@gantry/contracts/proof';
 import { ListHostSummaries, type HostSummary } from '@gantry/contracts/record';
-import { archiveReadme } from './archive.readme.js';
-import type { Call } from './context.js';
+import { archiveReadme } from './job-archive.readme.js';
 import { tarEnd, tarHeader, tarPadding } from './tar.js';
+
+/**
+ * Asks the owners of the parts (GetJob, ReadJobStream, ReadRecordRow, ReadRecordStream, ReadChunks, ListHostSummaries): over
+ * the bus in somebody's name, or an owner itself. Throws what they throw.
+ */
+export type AskOwner = <C extends CommandSpec>(command: C, input: InputOf<C>) => Promise<OutputOf<C>>;
 
 /** Name of the folder in a job's archive, and of the file it comes as. */
 export const archiveName = (jobId: string): string => `gantry-job-${jobId}`;
 
 /** Throws `not_found`, `refused` while the job is not over, and what the owners throw, also half-way. */
-export async function* archiveOf(call: Call, jobId: string): AsyncGenerator<Buffer> {
+export async function* archiveOf(call: AskOwner, jobId: string): AsyncGenerator<Buffer> {
   const job = await call(GetJob, { jobId });
   if (!isFinal(job.status) || !job.finishedAt)
     throw new PlatformError('refused', `Job ${jobId} is not over: it can be exported when it is.`, {
@@ -60,7 +66,7 @@ export async function* archiveOf(call: Call, jobId: string): AsyncGenerator<Buff
   yield* tar.end();
 }
 
-const recordRow = async (call: Call, jobId: string): Promise<RecordRow | null> => {
+const recordRow = async (call: AskOwner, jobId: string): Promise<RecordRow | null> => {
   try {
     return (await call(ReadRecordRow, { jobId })).row;
   } catch (error) {
@@ -81,7 +87,7 @@ const allEvents = async (
   }
 };
 
-const allHosts = async (call: Call, jobId: string): Promise<HostSummary[]> => {
+const allHosts = async (call: AskOwner, jobId: string): Promise<HostSummary[]> => {
   const hosts: HostSummary[] = [];
   for (;;) {
     const page = await call(ListHostSummaries, { jobId, first: 1_000, after: hosts.at(-1)?.host });
@@ -98,7 +104,7 @@ const chunkFile = (firstCounter: number): string =>
 
 /** Each chunk as it is stored; one that is larger than a message comes in pieces. */
 async function* chunkFiles(
-  call: Call,
+  call: AskOwner,
   jobId: string,
   tar: Tar,
   list: ArchiveManifest['chunks'],
