@@ -52,7 +52,7 @@ export async function* jobOutput(
   args: OutputRequest,
   signal: AbortSignal,
 ): AsyncGenerator<OutputBatch> {
-  const tail = context.tails.watch(args.jobId);
+  const tail = context.tails.watch(args.jobId, args.filter ?? null);
   signal.addEventListener('abort', tail.close);
   const reading: Reading = { position: args.after, answeredAt: null };
   try {
@@ -64,7 +64,7 @@ export async function* jobOutput(
         reading.position = batch.lastCounter;
       }
       if (batch?.final) return;
-      if (!batch || batch.lastCounter >= batch.committedCounter) await tail.more(changes);
+      if (!batch || batch.lastCounter >= batch.committedCounter) await tail.more(reading.position, changes);
     }
   } catch (error) {
     const { code, message, details } = asPlatformError(error);
@@ -95,7 +95,7 @@ const nextRead = async (
   for (;;) {
     try {
       const session = await context.session();
-      const read = await tail.read(args.filter ?? null, reading.position, async () => {
+      const read = await tail.read(reading.position, async () => {
         const page = await readPage(call, { ...args, after: reading.position });
         rights.note(session, args.jobId);
         return page;

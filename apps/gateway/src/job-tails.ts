@@ -51,30 +51,26 @@ export interface TailWatch {
    * The page after `after`: somebody else's if it is being read or was read just now, else what `load` reads. Throws what
    * `load` throws; a refusal of somebody else's read is not passed on, then `load` is asked.
    */
-  read(
-    filter: JobEventFilter | null,
-    after: number,
-    load: () => Promise<EventPage | null>,
-  ): Promise<TailRead>;
-  /** Resolves when something may have changed since, or `close` is called. */
-  more(since: number): Promise<void>;
+  read(after: number, load: () => Promise<EventPage | null>): Promise<TailRead>;
+  /** Resolves when there may be more after `after` than a read that answered to `since` said, or `close` is called. */
+  more(after: number, since: number): Promise<void>;
   close(): void;
 }
 
 /** The tails of one gateway process: one for each job that is watched. */
 export interface JobTails {
-  watch(jobId: string): TailWatch;
+  watch(jobId: string, filter: JobEventFilter | null): TailWatch;
 }
 
 /** Tails over the feeds of the process. */
 export const createJobTails = (live: LiveFeed): JobTails => {
   const tails = new Map<string, Tail>();
   return {
-    watch(jobId) {
+    watch(jobId, filter) {
       let tail = tails.get(jobId);
       if (!tail) tails.set(jobId, (tail = new Tail(jobId, live)));
       tail.watchers += 1;
-      return watchOf(tail, () => {
+      return watchOf(tail, JSON.stringify(filter ?? {}), () => {
         tail.watchers -= 1;
         if (tail.watchers > 0) return;
         tail.end();
@@ -84,13 +80,14 @@ export const createJobTails = (live: LiveFeed): JobTails => {
   };
 };
 
-const watchOf = (tail: Tail, left: () => void): TailWatch => {
+const watchOf = (tail: Tail, filter: string, left: () => void): TailWatch => {
   let closed = false;
   let wake: (() => void) | null = null;
   return {
-    read: (filter, after, load) => tail.read(`${after} ${JSON.stringify(filter ?? {})}`, after, load),
-    more: async (since) => {
-      if (closed) return;
+    read: (after, load) => tail.read(`${after} ${filter}`, after, load),
+    more: async (after, since) => {
+      // Who comes late to a page that the others have read does not wait for the next.
+      if (closed || tail.has(`${after} ${filter}`, after)) return;
       await new Promise<void>((resolve) => tail.join((wake = resolve), since));
       wake = null;
     },
@@ -112,6 +109,9 @@ interface Kept {
   done: TailRead | null;
   at: number;
 }
+
+const hasContent = ({ batch }: TailRead, after: number): boolean =>
+  batch !== null && (batch.lastCounter > after || batch.final !== null);
 
 /** Refusals that hold for who asked, not for the page. */
 const personal = new Set(['unauthenticated', 'forbidden', 'not_found']);
@@ -167,6 +167,12 @@ class Tail {
     }
   }
 
+  /** Is there a page with something in it? */
+  has(key: string, after: number): boolean {
+    const done = this.pages.get(key)?.done;
+    return Boolean(done && hasContent(done, after));
+  }
+
   /** Calls `wake` at the next release. */
   join(wake: () => void, since: number): void {
     this.waiting.add(wake);
@@ -181,10 +187,7 @@ class Tail {
 
   /** A page with something in it stays true; an empty one only until something changes. */
   private holds({ done }: Kept, after: number): boolean {
-    if (!done) return true;
-    return done.batch !== null && (done.batch.lastCounter > after || done.batch.final !== null)
-      ? true
-      : done.changes === this.changes;
+    return !done || hasContent(done, after) || done.changes === this.changes;
   }
 
   private load(key: string, after: number, load: () => Promise<EventPage | null>): Promise<TailRead> {
