@@ -1,13 +1,13 @@
 /** `gantry replay <file or job>`: the output as it came, with its own timing. */
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { chainBegin, checkChunk } from '@gantry/eventlog/record-check';
 import { eventsOf, openArchive, type Archive, type ShownEvent } from './archive/archive.js';
 import { findEndpoint, request, type Endpoint } from './client.js';
 import { replay } from './replay.js';
 import { exitCodes, paint, safeOutput } from './terminal.js';
-import { chainBegin, checkChunk } from '@gantry/eventlog/record-check';
 import { getJob } from './jobs.command.js';
-import { jobOrFile } from './verify.command.js';
+import { jobOrFile, oneLine } from './verify.command.js';
 
 /** Options of the command. */
 export interface ReplayOptions {
@@ -94,7 +94,7 @@ export const replayCommand = async (target: string, { speed, from }: ReplayOptio
     const wrong = [...archive.findings.map(({ message }) => message), ...damage];
     if (wrong.length === 0 || code !== exitCodes.ok) return code;
     process.stderr.write(
-      `gantry: this archive is damaged: ${wrong[0]} \`gantry verify ${target}\` says everything.\n`,
+      `gantry: this archive is damaged: ${oneLine(wrong[0]!)} \`gantry verify ${target}\` says everything.\n`,
     );
     return exitCodes.failed;
   } finally {

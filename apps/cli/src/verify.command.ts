@@ -4,7 +4,7 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { openArchive } from './archive/archive.js';
 import { checkArchive } from './archive/check-archive.js';
 import { findEndpoint, request, type Endpoint } from './client.js';
-import { exitCodes, paint, print, printJson } from './terminal.js';
+import { exitCodes, paint, print, printJson, safeOutput } from './terminal.js';
 
 /** What was found out about a record. */
 export interface Verdict {
@@ -113,6 +113,9 @@ export const verifyFile = async (path: string): Promise<Verdict> => {
 /** Findings that a terminal shows; all of them with --json. */
 const SHOWN = 20;
 
+/** Words out of a file that somebody may have made to play with the terminal of who checks it. */
+export const oneLine = (message: string): string => safeOutput(message, false).replace(/\s+/g, ' ');
+
 /** Says a verdict to a person. */
 export const printVerdict = (verdict: Verdict): void => {
   const { job, file, intact, events, findings } = verdict;
@@ -120,7 +123,7 @@ export const printVerdict = (verdict: Verdict): void => {
   if (!intact) {
     const count = findings.length === 1 ? 'one finding' : `${findings.length} findings`;
     print(`${paint.red('✗')} ${what} is ${paint.red('DAMAGED')}: ${count}`);
-    for (const { message } of findings.slice(0, SHOWN)) print(`  - ${message}`);
+    for (const { message } of findings.slice(0, SHOWN)) print(`  - ${oneLine(message)}`);
     if (findings.length > SHOWN) print(paint.dim(`  and ${findings.length - SHOWN} more: --json lists all`));
     return;
   }

@@ -33,6 +33,10 @@ const FIRST = ['README.txt', 'job.ndjson', 'record.ndjson', 'hosts.ndjson'];
 const LAST = ['manifest.json', 'SHA256SUMS'];
 const folder = /^gantry-job-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\//;
 const PIECE = 1024 * 1024;
+/** Of one file that is read whole: a manifest of a billion events would be as large. */
+const MOST_BYTES = 512 * 1024 * 1024;
+/** No batch is larger when ingest takes it (docs/PROTOCOL.md). */
+const MOST_RAW_BYTES = 64 * 1024 * 1024;
 
 /** Opens a file. Throws `not_found` when there is none, `invalid` for what is no archive of a job. */
 export const openArchive = async (path: string): Promise<Archive> => {
@@ -76,7 +80,14 @@ const readArchive = async (file: FileHandle, path: string): Promise<Archive> => 
     manifest,
     findings,
     entry: (name) => byName.get(name),
-    read: (entry) => readAt(file, entry.from, entry.sizeBytes),
+    read: async (entry) => {
+      if (entry.sizeBytes > MOST_BYTES)
+        throw new PlatformError(
+          'invalid',
+          `${path}: ${entry.name} has ${entry.sizeBytes} bytes, more than an archive of ours ever holds in one file.`,
+        );
+      return readAt(file, entry.from, entry.sizeBytes);
+    },
     stream: async function* (entry) {
       for (let at = 0; at < entry.sizeBytes; at += PIECE)
         yield await readAt(file, entry.from + at, Math.min(PIECE, entry.sizeBytes - at));
@@ -165,9 +176,9 @@ export interface ShownEvent {
   stdout: string;
 }
 
-/** The events in a chunk's bytes; lines that are no JSON are left out. Throws when it cannot be unpacked. */
+/** The events in a chunk's bytes; lines that are no JSON are left out. Throws when it cannot be unpacked, or not within 64 MiB. */
 export const eventsOf = async (payload: Buffer): Promise<ShownEvent[]> => {
-  const raw = await promisify(gunzip)(payload);
+  const raw = await promisify(gunzip)(payload, { maxOutputLength: MOST_RAW_BYTES });
   return raw
     .toString('utf8')
     .split('\n')
