@@ -217,6 +217,28 @@ describe("a finished job's page", () => {
     expect(read.every(({ skipped, rescued }) => skipped > 0 && rescued > 0)).toBe(true);
   });
 
+  it('shows its tasks in time, and leads from a task to its events', async () => {
+    tab = await openSignedIn(browser, `/jobs/${job.id}/tasks`);
+    const { page } = tab;
+    const table = page.getByTestId('tasks-table');
+    const row = table.locator('tr[data-task="Start the new release"]');
+    await row.waitFor();
+    expect(await table.locator('tr[data-task]').count()).toBeGreaterThan(5);
+    expect(await row.locator('.task-track .is-failed').count()).toBe(1);
+    await row.getByRole('link').click();
+    await page.getByTestId('events-task').filter({ hasText: 'Start the new release' }).waitFor();
+    const rows = page.getByTestId('event-row');
+    await rows.filter({ hasText: 'runner_on_failed' }).first().waitFor();
+    expect(await rows.filter({ hasNotText: 'Start the new release' }).count()).toBe(0);
+    await page.getByTestId('events-task').click();
+    await page.getByTestId('events-text').fill('THE OLD ONE runs on');
+    await page.waitForFunction(
+      () => document.querySelectorAll('[data-testid="event-row"]').length === 3,
+      undefined,
+      { timeout: 20_000 },
+    );
+  });
+
   it('finds a word in the output', async () => {
     tab = await openSignedIn(browser, `/jobs/${job.id}`);
     const { page } = tab;

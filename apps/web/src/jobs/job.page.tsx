@@ -7,6 +7,7 @@ import {
   History,
   Hourglass,
   Info,
+  ListChecks,
   ListTree,
   OctagonAlert,
   RotateCw,
@@ -30,11 +31,13 @@ import { Hosts } from './hosts.js';
 import { isOver, jobQuery, jobStatusSubscription, type JobDetail } from './job.queries.js';
 import { Output } from './output.js';
 import { StatusBadge } from './status.js';
+import { Tasks } from './tasks.js';
 import { Timeline } from './timeline.js';
 
 const tabs = [
   { value: 'output', label: 'Output', icon: SquareTerminal },
   { value: 'hosts', label: 'Hosts', icon: Server },
+  { value: 'tasks', label: 'Tasks', icon: ListChecks },
   { value: 'events', label: 'Events', icon: ListTree },
   { value: 'timeline', label: 'Timeline', icon: History },
   { value: 'details', label: 'Details', icon: Info },
@@ -237,6 +240,9 @@ export const JobPage = () => {
         </Tabs.Panel>
         <Tabs.Panel value="hosts">
           <Hosts job={job} />
+        </Tabs.Panel>
+        <Tabs.Panel value="tasks">
+          <Tasks job={job} />
         </Tabs.Panel>
         <Tabs.Panel value="events">
           <Events job={job} />

@@ -116,6 +116,37 @@ export const hostsQuery = document<
   }
 }`);
 
+/** The numbers and times of one task. */
+export interface TaskSummary {
+  uuid: string;
+  task: string | null;
+  play: string | null;
+  role: string | null;
+  startedAt: string | null;
+  endedAt: string | null;
+  ok: number;
+  changed: number;
+  failed: number;
+  unreachable: number;
+  skipped: number;
+  ignored: number;
+  longestSeconds: number;
+  slowestHost: string | null;
+}
+
+export const tasksQuery = document<
+  { job: { taskSummaries: Connection<TaskSummary> } | null },
+  { id: string; first: number; after?: string | null }
+>(`query JobTasks($id: ID!, $first: Int!, $after: String) {
+  job(id: $id) {
+    taskSummaries(first: $first, after: $after) {
+      nodes { uuid task play role startedAt endedAt ok changed failed unreachable skipped ignored longestSeconds slowestHost }
+      pageInfo { hasNextPage endCursor }
+      totalCount
+    }
+  }
+}`);
+
 /** An entry of a job's life. */
 export interface TimelineEntry {
   version: number;
@@ -149,7 +180,9 @@ export interface JobEvent {
 /** Which events. */
 export interface EventFilter {
   hosts?: string[];
+  tasks?: string[];
   events?: string[];
+  text?: string;
   failedOnly?: boolean;
   changedOnly?: boolean;
 }
