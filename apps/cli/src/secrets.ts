@@ -26,7 +26,7 @@ export interface Secrets {
   postgresAdmin: string;
   /** Password of each service's role. */
   postgres: Record<string, string>;
-  /** The nkey of each service, and of the administrator who makes the streams: the seed's file, and the public key for the server. */
+  /** The nkey of each service, of the administrator who makes the streams, and of systems that read job events: the seed's file, and the public key for the server. */
   nats: Record<NatsUser, { seedFile: string; publicKey: string }>;
   podTokenKeyFile: string;
   vaultKeyFile: string;
@@ -48,7 +48,7 @@ export const openSecrets = (directory = homePath('secrets')): Secrets => {
         .map((name) => [name, secret(`postgres-${name}`, password).value]),
     ),
     nats: Object.fromEntries(
-      [...serviceNames, 'administrator' as const].map((name) => [name, nkey(name)]),
+      [...serviceNames, 'administrator' as const, 'reader' as const].map((name) => [name, nkey(name)]),
     ) as Secrets['nats'],
     podTokenKeyFile: secret('pod-token-key', () => randomBytes(32).toString('base64')).file,
     vaultKeyFile: secret('vault-keys', () => `k1 ${randomBytes(32).toString('base64')}`).file,

@@ -31,12 +31,16 @@ import { Module, type Type } from '@nestjs/common';
 import { requireDurable } from './adapters/database.js';
 import type { IngestConfig } from './config.js';
 import { createIngest, type Ingest } from './ingest.js';
+import { runJobEvents } from './job-events.js';
 import { listenSocket, listenTcp } from './pods.listen.js';
 import type { Retention } from './retention.js';
 import { retentionRuleProjection } from './retention.rules.js';
 
 /** Looked after every hour, a day ahead. */
 const PARTITION_MILLISECONDS = 3_600_000;
+
+/** It ends with the service only. */
+const PUBLISHER_MILLISECONDS = 1_000;
 
 /** Ingest as a Nest module. */
 export const ingestModule = (config: IngestConfig): Type => {
@@ -97,7 +101,15 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
       'pods may call',
     );
   });
+  if (config.jobEvents ?? true) {
+    const { pool, nats, logger } = kit;
+    kit.every('job-events', PUBLISHER_MILLISECONDS, () =>
+      runJobEvents({ pool, schema: log.schema, nats, logger }, kit.signal),
+    );
+  }
   kit.ready('record', async () => ingest.ready());
+  // Not only at the start: a failover may lead to a server that is set up otherwise.
+  kit.ready('durable', () => requireDurable(kit.pool, config.allowUnsafe));
   kit.every('partitions', PARTITION_MILLISECONDS, () => ingest.retention.prepare());
   kit.onStop(() => ingest.stop());
   return ingest;

@@ -16,6 +16,8 @@ export interface IngestConfig {
   podsSocket: string | null;
   /** GANTRY_INGEST_ALLOW_UNSAFE=1: start although Postgres may lose commits. For tests. */
   allowUnsafe: boolean;
+  /** GANTRY_INGEST_JOB_EVENTS: committed batches are published on JetStream, for other systems. On when left out. */
+  jobEvents?: boolean;
   /** GANTRY_INGEST_RETENTION_DAYS, GANTRY_INGEST_RETENTION_SUMMARY_DAYS, GANTRY_INGEST_ARCHIVE and what belongs to it. */
   retention: RetentionSettings;
   /** GANTRY_INGEST_RETENTION_SWEEP_SECONDS: between two sweeps. */
@@ -34,6 +36,7 @@ export const readIngestConfig = (env: Record<string, string | undefined> = proce
         .refine((path) => Buffer.byteLength(path) <= 107, 'must not be longer than 107 bytes')
         .optional(),
       GANTRY_INGEST_ALLOW_UNSAFE: z.enum(['0', '1']).default('0'),
+      GANTRY_INGEST_JOB_EVENTS: z.enum(['0', '1']).default('1'),
       GANTRY_INGEST_RETENTION_DAYS: Days,
       GANTRY_INGEST_RETENTION_SUMMARY_DAYS: Days,
       GANTRY_INGEST_RETENTION_SWEEP_SECONDS: z.coerce.number().int().min(1).max(86_400).default(3_600),
@@ -59,6 +62,7 @@ export const readIngestConfig = (env: Record<string, string | undefined> = proce
     podsHttp: read.GANTRY_INGEST_PODS_HTTP,
     podsSocket: read.GANTRY_INGEST_PODS_SOCKET ?? null,
     allowUnsafe: read.GANTRY_INGEST_ALLOW_UNSAFE === '1',
+    jobEvents: read.GANTRY_INGEST_JOB_EVENTS === '1',
     retention: {
       keepDays: read.GANTRY_INGEST_RETENTION_DAYS,
       summaryDays: read.GANTRY_INGEST_RETENTION_SUMMARY_DAYS,

@@ -70,7 +70,12 @@ const waitingMessages = async (stream: string): Promise<number> => {
 
 describe('the declared streams', () => {
   it('are made once and left alone afterwards', async () => {
-    expect(Object.values(await ensureStreams(nc))).toEqual(['unchanged', 'unchanged', 'unchanged']);
+    expect(Object.values(await ensureStreams(nc))).toEqual([
+      'unchanged',
+      'unchanged',
+      'unchanged',
+      'unchanged',
+    ]);
   });
 
   it('are put right when somebody changed them', async () => {

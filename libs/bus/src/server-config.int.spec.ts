@@ -3,22 +3,24 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { serviceNames } from '@gantry/contracts/command';
 import type { StoredEvent } from '@gantry/contracts/envelope';
 import { streamNames } from '@gantry/contracts/subjects';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { nkeys, type Msg } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectNats, type NatsConnection } from './connect.js';
 import { consume } from './consume.js';
 import { createObjectStore } from './objects.js';
+import { publishJobEvents } from './job-events.js';
 import { createPublisher } from './publish.js';
 import { natsAccounts, type NatsUser } from './server-config.js';
 import { ensureStreams } from './streams.js';
 
-const users: NatsUser[] = [...serviceNames, 'administrator'];
+const users: NatsUser[] = [...serviceNames, 'administrator', 'reader'];
 let directory: string;
 let server: NatsServer;
 const connections = {} as Record<NatsUser, NatsConnection>;
@@ -94,6 +96,7 @@ describe('a service on NATS', () => {
         'unchanged',
         'unchanged',
         'unchanged',
+        'unchanged',
       ]);
     }
     const manager = await jetstreamManager(connections.launcher, { checkAPI: false });
@@ -109,6 +112,40 @@ describe('a service on NATS', () => {
     await expect(createPublisher(connections.gateway).publish(event('job.finished'))).rejects.toMatchObject({
       code: 'forbidden',
     });
+  });
+
+  it('lets another system read job events, and nothing else', async () => {
+    const batch = {
+      jobId: '0198f000-0000-7000-8000-000000000001',
+      organizationId: '0198f000-0000-7000-8000-000000000002',
+      firstCounter: 1,
+      lastCounter: 1,
+      firstLine: 0,
+      lastLine: 1,
+      rawLength: 14,
+      previousHash: '0'.repeat(64),
+      hash: '1'.repeat(64),
+      payload: gzipSync('{"counter":1}\n'),
+    };
+    expect(await publishJobEvents(connections.ingest, batch)).toBe(1);
+    // The same batch again: kept once.
+    expect(await publishJobEvents(connections.ingest, batch)).toBe(1);
+    await expect(publishJobEvents(connections.gateway, batch)).rejects.toMatchObject({ code: 'forbidden' });
+    const manager = await jetstreamManager(connections.reader, { checkAPI: false });
+    await manager.consumers.add(streamNames.jobEvents, {
+      durable_name: 'elsewhere',
+      ack_policy: AckPolicy.Explicit,
+    });
+    const consumer = await jetstream(connections.reader).consumers.get(streamNames.jobEvents, 'elsewhere');
+    const message = (await consumer.next({ expires: 5_000 }))!;
+    expect(message.headers!.get('Gantry-Job-Id')).toBe(batch.jobId);
+    expect(Buffer.from(message.data)).toEqual(batch.payload);
+    expect(await message.ackAck()).toBe(true);
+    await expect(manager.streams.purge(streamNames.jobEvents)).rejects.toThrow(/permission/i);
+    expect(await subscriptionError(connections.reader, 'gantry.>')).not.toBeNull();
+    await expect(
+      manager.consumers.add(streamNames.events, { durable_name: 'mine', ack_policy: AckPolicy.Explicit }),
+    ).rejects.toThrow(/permission/i);
   });
 
   it('calls what it may, is answered, and is refused the rest', async () => {

@@ -9,8 +9,11 @@ import type { ServiceName } from '@gantry/contracts/command';
 import { OBJECT_BUCKET, eventConsumers, permissionsOf, streamNames } from '@gantry/contracts/subjects';
 import { inboxPrefix } from './connect.js';
 
-/** A service, or `administrator`, who makes the streams before the services start and may do everything in the account. */
-export type NatsUser = ServiceName | 'administrator';
+/**
+ * A service; `administrator`, who makes the streams before the services start and may do everything in the account; or
+ * `reader`: another system that reads job events and nothing else.
+ */
+export type NatsUser = ServiceName | 'administrator' | 'reader';
 
 /** What a user may publish and subscribe to, JetStream's API included. */
 export interface NatsPermissions {
@@ -34,9 +37,7 @@ export const natsPermissions = (service: ServiceName): NatsPermissions => {
     publish: [
       ...own.publish,
       '$JS.API.INFO',
-      ...[streamNames.events, streamNames.deadLetters, objectStream].map(
-        (stream) => `$JS.API.STREAM.INFO.${stream}`,
-      ),
+      ...[...Object.values(streamNames), objectStream].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
       ...consumerSubjects(eventConsumers[service] ?? []),
       ...objectSubjects(objectAccess[service]),
     ],
@@ -68,6 +69,24 @@ const objectSubjects = (access: 'read' | 'write' | undefined): string[] => {
   ];
 };
 
+/** What a system outside may do: durable consumers of the stream of job events, with the inbox prefix `_INBOX.reader`. */
+const readerPermissions = (): NatsPermissions => {
+  const stream = streamNames.jobEvents;
+  return {
+    publish: [
+      '$JS.API.INFO',
+      `$JS.API.STREAM.INFO.${stream}`,
+      `$JS.API.CONSUMER.CREATE.${stream}.>`,
+      `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`,
+      `$JS.API.CONSUMER.INFO.${stream}.*`,
+      `$JS.API.CONSUMER.DELETE.${stream}.*`,
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+      `$JS.ACK.${stream}.>`,
+    ],
+    subscribe: [`${inboxPrefix('reader')}.>`],
+  };
+};
+
 /** Longer than any command may take: the right to answer ends then. */
 const answerWithin = '10m';
 
@@ -77,7 +96,13 @@ const answerWithin = '10m';
  */
 export const natsAccounts = (users: Partial<Record<NatsUser, string>>): string => {
   const entries = Object.entries(users).map(([user, key]) =>
-    user === 'administrator' ? `      { nkey: ${key} }` : serviceUser(user as ServiceName, key),
+    user === 'administrator'
+      ? `      { nkey: ${key} }`
+      : limitedUser(
+          user,
+          key,
+          user === 'reader' ? readerPermissions() : natsPermissions(user as ServiceName),
+        ),
   );
   return `accounts {
   GANTRY {
@@ -92,9 +117,8 @@ system_account: SYS
 `;
 };
 
-const serviceUser = (service: ServiceName, key: string): string => {
-  const { publish, subscribe } = natsPermissions(service);
-  return `      # ${service}
+const limitedUser = (user: string, key: string, { publish, subscribe }: NatsPermissions): string => {
+  return `      # ${user}
       { nkey: ${key}, permissions: {
         publish: { allow: ${list(publish)} }
         subscribe: { allow: ${list(subscribe)} }

@@ -18,6 +18,9 @@ const gibibyte = 1024 ** 3;
 /** What a stream is, as far as we care. */
 export type DeclaredStream = Pick<StreamConfig, 'name' | 'subjects' | 'description'> & Partial<StreamConfig>;
 
+/** How long job events are kept at most, for systems that were away. */
+export const JOB_EVENTS_KEPT_MILLISECONDS = 24 * 60 * 60 * 1_000;
+
 /** Every stream of the house. `replicas`: 1, or 3 in a NATS cluster. */
 export const declaredStreams = (replicas = 1): readonly DeclaredStream[] => [
   {
@@ -43,6 +46,19 @@ export const declaredStreams = (replicas = 1): readonly DeclaredStream[] => [
     discard: DiscardPolicy.Old,
     max_age: days(30),
     max_bytes: gibibyte,
+    num_replicas: replicas,
+  },
+  {
+    name: streamNames.jobEvents,
+    description:
+      'What the pods of all jobs print, in batches as they are stored, for other systems. Postgres keeps it; this carries it.',
+    subjects: ['gantry.job_events.*'],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    max_age: nanos(JOB_EVENTS_KEPT_MILLISECONDS),
+    max_bytes: gibibyte,
+    duplicate_window: nanos(2 * 60 * 1_000),
     num_replicas: replicas,
   },
   {

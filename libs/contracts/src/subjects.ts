@@ -15,11 +15,19 @@ export const eventSubjects = (type: string): string => `gantry.evt.${type}.*`;
 /** Live hints of a job: core NATS, lossy. */
 export const liveSubject = (jobId: string): string => `gantry.live.${jobId}`;
 
+/** Where batches of a job's events are published for other systems: one of 16 subjects, by the last digit of its id. */
+export const jobEventsSubject = (jobId: string): string =>
+  `gantry.job_events.${Number.parseInt(jobId.slice(-1), 16) || 0}`;
+
 /** What could not be handled, by the service that could not. */
 export const deadLetterSubject = (service: ServiceName): string => `gantry.dlq.${service}`;
 
 /** JetStream streams. */
-export const streamNames = { events: 'GANTRY_EVT', deadLetters: 'GANTRY_DLQ' } as const;
+export const streamNames = {
+  events: 'GANTRY_EVT',
+  deadLetters: 'GANTRY_DLQ',
+  jobEvents: 'GANTRY_JOBEVENTS',
+} as const;
 
 /** Bucket of the object store: project archives and inventory snapshots by sha256. */
 export const OBJECT_BUCKET = 'GANTRY_OBJECTS';
@@ -37,6 +45,19 @@ export const headers = {
   actor: 'Gantry-Actor',
   /** Milliseconds since the epoch: nobody waits for the answer after it. */
   deadline: 'Gantry-Deadline',
+  // Of job events; the names that the pod protocol has too mean the same there.
+  jobId: 'Gantry-Job-Id',
+  organizationId: 'Gantry-Organization-Id',
+  firstCounter: 'Gantry-First-Counter',
+  lastCounter: 'Gantry-Last-Counter',
+  firstLine: 'Gantry-First-Line',
+  lastLine: 'Gantry-Last-Line',
+  rawBytes: 'Gantry-Raw-Bytes',
+  previousHash: 'Gantry-Previous-Hash',
+  hash: 'Gantry-Hash',
+  contentEncoding: 'Content-Encoding',
+  /** Bytes of an event that is larger than a message may be: the record has it. */
+  leftOut: 'Gantry-Left-Out',
 } as const;
 
 /** Who consumes whose events: noun prefixes by service. The gateway reads them for live views. */
@@ -58,7 +79,7 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
     publish: [
       ...commands.filter((command) => command.callers.includes(service)).map(commandSubject),
       ...nouns.map((noun) => `gantry.evt.${noun}.>`),
-      ...(service === 'ingest' ? ['gantry.live.*'] : []),
+      ...(service === 'ingest' ? ['gantry.live.*', 'gantry.job_events.*'] : []),
       deadLetterSubject(service),
     ],
     subscribe: [

@@ -15,6 +15,7 @@ import type { EventLog } from '@gantry/eventlog/log';
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
+import { whileLeading } from './leader.js';
 import type { Logger } from './logger.js';
 import { pause } from './pause.js';
 import { joinSignals } from './signals.js';
@@ -27,7 +28,6 @@ export interface RelaySettings {
   logger: Logger;
 }
 
-const otherReplicaMilliseconds = 1_000;
 const retryMilliseconds = 500;
 
 /** Publishes until `signal` fires; rides out Postgres and NATS being away; never rejects. */
@@ -41,7 +41,7 @@ export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Pr
   });
   while (!signal.aborted) {
     try {
-      await withLock(settings, signal, async (lost) => {
+      await whileLeading(settings.pool, `gantry-relay:${settings.log.schema}`, signal, async (lost) => {
         const over = joinSignals([signal, lost, connected.signal]);
         await publishAll(settings, over.signal).finally(over.release);
       });
@@ -50,39 +50,6 @@ export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Pr
         logger.warn({ err: asPlatformError(fromPostgres(error)) }, 'relay interrupted, trying again');
     }
     await pause(retryMilliseconds, signal);
-  }
-};
-
-const withLock = async (
-  { pool, log }: RelaySettings,
-  signal: AbortSignal,
-  work: (lost: AbortSignal) => Promise<void>,
-): Promise<void> => {
-  const client = await pool.connect();
-  const lost = new AbortController();
-  let broken: Error | undefined;
-  const onError = (error: Error): void => {
-    broken = error;
-    lost.abort();
-  };
-  client.on('error', onError);
-  try {
-    const lock = [`gantry-relay:${log.schema}`];
-    while (!signal.aborted) {
-      const { rows } = await client.query<{ held: boolean }>(
-        'select pg_try_advisory_lock(hashtextextended($1, 0)) as held',
-        lock,
-      );
-      if (rows[0]?.held) {
-        await work(lost.signal);
-        return;
-      }
-      await pause(otherReplicaMilliseconds, signal);
-    }
-  } finally {
-    client.off('error', onError);
-    // Not back into the pool: with its session the lock ends, whatever state it is in.
-    client.release(broken ?? true);
   }
 };
 

@@ -2,7 +2,7 @@
  * Gathers the batches of all jobs into few transactions. A batch is answered when its transaction is committed. One
  * transaction runs at a time; what comes meanwhile forms the next.
  *
- * A group is cut when as many batches wait as the last one had, at 256 KiB, or after 20 ms, whichever comes first. So one
+ * A group is cut when as many batches wait as the last one had, at 1 MiB, or after 20 ms, whichever comes first. So one
  * job alone never waits, and with many jobs a transaction carries many: a group that is cut by number has at least as
  * many as the one before, one that grew while a transaction ran has more, and only the 20 ms make it smaller again.
  *
@@ -48,7 +48,7 @@ interface Waiting {
 export const createGroupCommit = (commit: AppendTransaction, settings: GroupSettings = {}): GroupCommit => {
   const {
     windowMilliseconds = 20,
-    groupBytes = 256 * 1024,
+    groupBytes = 1024 * 1024,
     mostGroupBytes = 4 * 1024 * 1024,
     queueBytes = 128 * 1024 * 1024,
   } = settings;
