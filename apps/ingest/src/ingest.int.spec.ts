@@ -40,7 +40,6 @@ import { Module, type Type } from '@nestjs/common';
 import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requireDurable } from './adapters/database.js';
 import { ingestModule } from './app.module.js';
 import type { IngestConfig } from './config.js';
 import { chainStart } from './record.commands.js';
@@ -532,22 +531,6 @@ describe('ingest', () => {
       code: 'refused',
       message: expect.stringContaining('fsync'),
     });
-  });
-  it('sees what is set for its role alone', async () => {
-    const role = new URL(config.base.postgresUrl!).username;
-    await admin.query(`alter role ${role} set synchronous_commit = off`);
-    const pool = new pg.Pool({ connectionString: config.base.postgresUrl!, max: 1 });
-    try {
-      await expect(requireDurable(pool, false)).rejects.toMatchObject({
-        code: 'refused',
-        message: expect.stringContaining('synchronous_commit = off (set by: user)'),
-        details: { settings: ['fsync', 'full_page_writes', 'synchronous_commit'] },
-      });
-      await expect(requireDurable(pool, true)).resolves.toBeUndefined();
-    } finally {
-      await pool.end();
-      await admin.query(`alter role ${role} reset synchronous_commit`);
-    }
   });
   it('does not take the socket of a living one, nor a file', async () => {
     const file = join(home, 'file');

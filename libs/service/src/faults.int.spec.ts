@@ -155,7 +155,12 @@ describe('a NATS that lost everything', () => {
     await eventually(() => create('After the loss').catch(() => null), { timeoutMs: 20_000 });
     await eventually(async () => (await published()) >= events + 1, { timeoutMs: 20_000 });
     const nc = await connectNats({ url: server.url, name: 'faults-test' });
-    expect(Object.values(await ensureStreams(nc))).toEqual(['unchanged', 'unchanged', 'unchanged']);
+    expect(Object.values(await ensureStreams(nc))).toEqual([
+      'unchanged',
+      'unchanged',
+      'unchanged',
+      'unchanged',
+    ]);
     await nc.close();
   });
 });
