@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ask, getJob, launch, over, pidOf, type Job } from './api.js';
+import { ask, containersOf, engine, getJob, launch, over, pidOf, type Job } from './api.js';
 import {
   openSignedIn,
   openTab,
@@ -266,6 +266,22 @@ describe('a job that fails', () => {
     await untilFinal(tab.page);
     await tab.page.locator('.out-line.is-failed').first().waitFor();
     await expectWhole(tab.page, job);
+  });
+});
+
+describe('a job whose pod is killed', () => {
+  it('keeps what it had printed, and says under it that no final message came', async () => {
+    const id = await launch('Demo Slow', { extraVars: { seconds: 120 } });
+    tab = await openSignedIn(browser, `/jobs/${id}`);
+    const { page } = tab;
+    await untilLines(page, 3);
+    engine('kill', ...containersOf(id));
+    await untilStatus(page, 'ERROR');
+    await untilFinal(page);
+    const note = page.getByTestId('output-unfinished');
+    await note.waitFor();
+    expect(await note.textContent()).toContain('without a final message');
+    await expectWhole(page, await over(id));
   });
 });
 
