@@ -26,7 +26,7 @@ export default defineConfig({
         testTimeout: 60_000,
         hookTimeout: 120_000,
       }),
-      kind('walls', ['test/walls/**/*.spec.ts'], { testTimeout: 120_000 }),
+      kind('walls', ['test/walls/**/*.spec.ts'], { testTimeout: 120_000, hookTimeout: 120_000 }),
       kind('contract', ['test/contract/**/*.spec.ts'], { testTimeout: 60_000, hookTimeout: 120_000 }),
       kind('e2e', ['test/e2e/**/*.spec.ts'], {
         testTimeout: 300_000,
