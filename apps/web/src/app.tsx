@@ -13,6 +13,7 @@ import { LoginPage } from './shell/login.page.js';
 import { NotFoundPage } from './shell/not-found.page.js';
 import { PageShell } from './shell/page-shell.js';
 import { TableSkeleton } from './shell/states.js';
+import { StoragePage } from './storage/storage.page.js';
 import { TemplatesPage } from './templates/templates.page.js';
 
 const TemplatePage = lazy(() =>
@@ -37,6 +38,7 @@ export const App = () => {
           <Route path="/inventories/:id" element={<InventoryPage />} />
           <Route path="/execution-environments" element={<EesPage />} />
           <Route path="/credentials" element={<CredentialsPage />} />
+          <Route path="/storage" element={<StoragePage />} />
           <Route path="*" element={<NotFoundPage />} />
         </Routes>
       </Suspense>

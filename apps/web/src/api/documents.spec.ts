@@ -3,11 +3,12 @@ import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import * as jobs from '../jobs/job.queries.js';
 import * as resources from '../resources/resource.queries.js';
+import * as storage from '../storage/storage.queries.js';
 import * as templates from '../templates/template.queries.js';
 
 const schema = buildSchema(readFileSync(new URL('../../../gateway/schema.graphql', import.meta.url), 'utf8'));
-const documents = Object.entries({ ...jobs, ...resources, ...templates }).flatMap(([name, value]) =>
-  typeof value === 'object' && 'text' in value ? [{ name, text: value.text }] : [],
+const documents = Object.entries({ ...jobs, ...resources, ...storage, ...templates }).flatMap(
+  ([name, value]) => (typeof value === 'object' && 'text' in value ? [{ name, text: value.text }] : []),
 );
 
 describe("the page's documents", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shortHash, tellAgo, tellCount, tellDuration } from './format.js';
+import { shortHash, tellAgo, tellBytes, tellCount, tellDuration } from './format.js';
 
 describe('a duration', () => {
   it.each([
@@ -27,4 +27,12 @@ describe('small words', () => {
     expect(shortHash('sha256:0123456789abcdef')).toBe('0123456789ab');
     expect([tellCount(1, 'host'), tellCount(2, 'host')]).toEqual(['1 host', '2 hosts']);
   });
+});
+
+describe('a size', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [12_345_678, '12.3 MB'],
+  ])('of %s bytes reads %s', (bytes, text) => expect(tellBytes(bytes)).toBe(text));
 });

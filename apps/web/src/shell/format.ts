@@ -39,3 +39,10 @@ export const shortHash = (hash: string): string => hash.replace(/^sha256:/, '').
 /** `1 host`, `2 hosts`. */
 export const tellCount = (count: number, noun: string): string =>
   `${count.toLocaleString()} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Bytes, decimal: "0 B", "12.3 MB". */
+export const tellBytes = (bytes: number): string => {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${power === 0 ? bytes : (bytes / 1_000 ** power).toFixed(1)} ${units[power]}`;
+};

@@ -17,6 +17,7 @@ import {
   Boxes,
   CircleUser,
   FolderGit2,
+  HardDrive,
   KeyRound,
   LogOut,
   Moon,
@@ -50,6 +51,12 @@ const groups = [
     ],
   },
 ];
+
+/** Only for who may see all organizations. */
+const administration = {
+  title: 'Administration',
+  links: [{ to: '/storage', label: 'Storage', icon: HardDrive }],
+};
 
 const ColourSwitch = () => {
   const { setColorScheme } = useMantineColorScheme();
@@ -104,6 +111,8 @@ const UserMenu = () => {
 export const PageShell = ({ children }: { children: ReactNode }) => {
   const [open, { toggle, close }] = useDisclosure(false);
   const { pathname } = useLocation();
+  const { data } = useQuery(meQuery, {});
+  const shown = data?.me.superuser || data?.me.auditor ? [...groups, administration] : groups;
   return (
     <AppShell
       header={{ height: 50 }}
@@ -144,7 +153,7 @@ export const PageShell = ({ children }: { children: ReactNode }) => {
       </AppShell.Header>
       <AppShell.Navbar className="nav" aria-label="Main">
         <ScrollArea p="sm">
-          {groups.map((group) => (
+          {shown.map((group) => (
             <div key={group.title} className="nav-group">
               <Text fz={11} fw={600} tt="uppercase" c="dimmed" px={10} mb={4} lts={0.6}>
                 {group.title}
