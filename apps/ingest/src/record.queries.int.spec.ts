@@ -230,6 +230,47 @@ describe('output in another form', () => {
     );
     expect((await output(last)).text).toContain('\u001b]52;c;');
   });
+  it('has the colour that a page above it began', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    await pod.send(pod.cut([{ stdout: '\u001b[31mred' }]));
+    await pod.send(pod.cut([...prints(2), { stdout: '\u001b[0mplain' }]));
+    const page = { jobId, startLine: 2, format: 'html' };
+    expect((await output(page)).text).toBe('<span class="ansi-red-fg">line 1</span>\nplain\n');
+  });
+  it('fits its answer, however it grows', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    const weights = '\u001b[1;2;3;4;9;95;105m';
+    for (const stdout of [
+      '\u0001'.repeat(300_000),
+      '<'.repeat(300_000),
+      weights + 'x\u001b[22my\u001b[1m'.repeat(15_000),
+    ])
+      await pod.send(pod.cut([{ stdout }, { stdout }]));
+    for (const format of ['ansi', 'plain', 'html']) {
+      const lines: string[] = [];
+      for (let startLine = 0; startLine < 6;) {
+        const page = await output({ jobId, startLine, format });
+        expect(JSON.stringify(page).length, format).toBeLessThan(900_000);
+        lines.push(...page.text.split('\n').slice(0, -1));
+        startLine = page.endLine;
+      }
+      expect(lines, format).toHaveLength(6);
+    }
+  });
+  it('is not given to somebody who may not read it', async () => {
+    const jobId = newId();
+    await play(jobId);
+    const stranger = testPrincipal({ organizations: { [newId()]: ['read'] } });
+    for (const format of ['ansi', 'plain', 'html'])
+      await expect(
+        ingest.queries.stdout(ReadStdout.input.parse({ jobId, format, asOf: 3 }), stranger),
+      ).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(
+      ingest.queries.hosts(ListHostSummaries.input.parse({ jobId, asOf: 3 }), stranger),
+    ).rejects.toMatchObject({ code: 'forbidden' });
+  });
 });
 
 describe("a job's tasks", () => {

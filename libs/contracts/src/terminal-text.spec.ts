@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { keepColours, plainText } from './terminal-text.js';
+import { createPainter, keepColours, plainText } from './terminal-text.js';
 
 const esc = '\u001b';
 
@@ -42,6 +42,11 @@ describe('a hostile line', () => {
     expect(keepColours('a\u202eb')).toBe('a⟨U+202E⟩b');
   });
 
+  it('cannot have a sequence put together by what is taken out of it', () => {
+    for (const removed of ['\u009bA', '\u0007', '\u009d0;x\u0007', '\u0001', `${esc}[A`, `${esc}c`])
+      expect(keepColours(`x${esc}${removed}[2Jy`), JSON.stringify(removed)).not.toContain(esc);
+  });
+
   it('is never more than text and colours, whatever bytes it is made of', () => {
     const pieces = [
       esc,
@@ -64,12 +69,40 @@ describe('a hostile line', () => {
     let seed = 7;
     const next = (most: number) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % most;
     for (let round = 0; round < 5_000; round++) {
-      const line = Array.from({ length: next(12) }, () => pieces[next(pieces.length)]).join('');
+      const line = Array.from({ length: next(24) }, () => pieces[next(pieces.length)]).join('');
       const kept = keepColours(line);
       expect(kept.replace(/\u001b\[[0-9;:]*m/g, ''), JSON.stringify(line)).not.toMatch(
         /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/,
       );
       expect(plainText(line)).not.toContain(esc);
     }
+  });
+});
+
+describe('a painter', () => {
+  const paint = (...lines: string[]) => lines.map(createPainter());
+  it('carries a look into the next line until it is changed', () => {
+    expect(paint(`${esc}[1;31ma`, `b${esc}[22mc`, `${esc}[md`)).toEqual([
+      [{ text: 'a', classes: 'ansi-red-fg ansi-bold' }],
+      [
+        { text: 'b', classes: 'ansi-red-fg ansi-bold' },
+        { text: 'c', classes: 'ansi-red-fg' },
+      ],
+      [{ text: 'd', classes: '' }],
+    ]);
+  });
+  it('knows the sixteen colours, before and behind, and takes them back', () => {
+    const [line] = paint(`${esc}[30;107ma${esc}[39mb${esc}[97;40mc${esc}[49md`);
+    expect(line!.map(({ classes }) => classes)).toEqual([
+      'ansi-black-fg ansi-bright-white-bg',
+      'ansi-bright-white-bg',
+      'ansi-bright-white-fg ansi-black-bg',
+      'ansi-bright-white-fg',
+    ]);
+  });
+  it('reads over colours without a name, their numbers included', () => {
+    for (const parameters of ['38;5;1', '48;2;1;3;4', '38:2::1:3:4', '38:5:1', '4:0', '8', '7', '38', '38;9'])
+      expect(paint(`${esc}[${parameters}mx`), parameters).toEqual([[{ text: 'x', classes: '' }]]);
+    expect(paint(`${esc}[38;5;1;4mx`)).toEqual([[{ text: 'x', classes: 'ansi-underline' }]]);
   });
 });
