@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'vitest';
-import type { Job } from '../e2e/api.js';
+import { ask, type Job } from '../e2e/api.js';
 import { sql } from './parts.js';
 import type { Pod } from './pod.js';
 import type { Watched } from './watcher.js';
@@ -14,6 +14,8 @@ import type { Watched } from './watcher.js';
 /** What the pod said its job was. */
 export interface Told {
   jobId: string;
+  /** A job of the launcher's, which Gantry can verify by itself; not only a record. */
+  isJob: boolean;
   lastCounter: number;
   /** Hex. */
   hash: string;
@@ -23,6 +25,7 @@ export interface Told {
 /** What a pod of the tests said. */
 export const toldBy = (pod: Pod, status = 'successful'): Told => ({
   jobId: pod.jobId,
+  isJob: false,
   lastCounter: pod.counter,
   hash: pod.head,
   status,
@@ -31,6 +34,7 @@ export const toldBy = (pod: Pod, status = 'successful'): Told => ({
 /** What the API says of a job that a real pod ran. */
 export const toldOf = (job: Job): Told => ({
   jobId: job.id,
+  isJob: true,
   lastCounter: job.record!.lastCounter,
   hash: job.record!.sha256,
   status: job.status.toLowerCase(),
@@ -45,6 +49,21 @@ interface Chunk {
   hash: string;
   payload: Buffer;
 }
+
+/** What Gantry itself says of a job, verified from the database. */
+const verified = async (id: string): Promise<unknown> => {
+  interface Step {
+    verifyJob: { cursor: string | null; finished: boolean; findings: { message: string }[] };
+  }
+  for (let after: string | null = null; ;) {
+    const { verifyJob }: Step = await ask<Step>(
+      'query ($id: ID!, $after: String) { verifyJob(id: $id, after: $after) { cursor finished findings { message } } }',
+      { id, after },
+    );
+    if (verifyJob.findings.length > 0 || !verifyJob.cursor) return verifyJob.findings;
+    after = verifyJob.cursor;
+  }
+};
 
 /** 1 to `last`. */
 export const counting = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
@@ -93,6 +112,7 @@ export const expectWhole = async (told: Told, ...watchers: Watched[]): Promise<B
     [jobId],
   );
   expect(index!.wrong, `job ${jobId}: rows of the index beyond its end`).toBe(0);
+  if (told.isJob) expect(await verified(jobId), `job ${jobId}: what Gantry finds wrong itself`).toEqual([]);
   for (const watched of watchers) {
     expect(watched.counters, `job ${jobId}: what a watcher saw`).toEqual(counting(told.lastCounter));
     expect(watched.final).toEqual({

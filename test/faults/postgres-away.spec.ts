@@ -23,13 +23,13 @@ describe.each<[string, () => void | Promise<void>]>([
   it('comes back to find nothing acknowledged that it does not have', async () => {
     const pod = await openPod();
     const watcher = watch(pod.jobId);
-    const real = await launch('Demo Slow', { extraVars: { seconds: 5 } });
+    const real = await launch('Demo Slow', { extraVars: { seconds: 4 } });
     const realWatcher = watch(real);
     await eventually(() => realWatcher.seen.counters.length > 0, {
       timeoutMs: 60_000,
       what: 'a running job',
     });
-    const printing = print(pod, { perSecond: 2_000, seconds: 5 });
+    const printing = print(pod, { perSecond: 2_000, seconds: 4 });
     await eventually(() => pod.committed > 1_000, { what: 'load' });
     await strike();
     await printing;

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { EventEnvelope, StoredEvent } from '@gantry/contracts/envelope';
-import { OBJECT_BUCKET, streamNames } from '@gantry/contracts/subjects';
+import { eventSubject, OBJECT_BUCKET, streamNames } from '@gantry/contracts/subjects';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -13,7 +13,7 @@ import { consume, type ConsumeSettings } from './consume.js';
 import { publishLive, subscribeEvents, subscribeLive } from './live.js';
 import { createObjectStore } from './objects.js';
 import { createPublisher } from './publish.js';
-import { ensureStreams } from './streams.js';
+import { ensureStreams, newestIs } from './streams.js';
 
 let server: NatsServer;
 let nc: NatsConnection;
@@ -104,6 +104,20 @@ describe('a published event', () => {
     await createPublisher(nc).publish(event);
     await eventually(() => seen.some(({ id }) => id === event.id));
     end();
+  });
+});
+
+describe('the newest event on a subject', () => {
+  it('is known by its id, missed when it is gone, and not missed when it was before the stream', async () => {
+    const [first, second] = [1, 2].map((version) => storedEvent('job.finished', 'newest', version));
+    const subject = eventSubject('job.finished', first!.stream);
+    await createPublisher(nc).publish(first!);
+    const now = new Date();
+    expect(await newestIs(nc, subject, first!.id, now)).toBe('yes');
+    expect(await newestIs(nc, subject, second!.id, now)).toBe('no');
+    const never = eventSubject('job.finished', 'job-never');
+    expect(await newestIs(nc, never, second!.id, now)).toBe('no');
+    expect(await newestIs(nc, never, second!.id, new Date(0))).toBe('aged');
   });
 });
 

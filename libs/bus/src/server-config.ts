@@ -38,6 +38,10 @@ export const natsPermissions = (service: ServiceName): NatsPermissions => {
       ...own.publish,
       '$JS.API.INFO',
       ...[...Object.values(streamNames), objectStream].map((stream) => `$JS.API.STREAM.INFO.${stream}`),
+      // What it published last: a relay looks whether the stream still has it.
+      ...own.publish
+        .filter((subject) => subject.startsWith('gantry.evt.'))
+        .map((subject) => `$JS.API.DIRECT.GET.${streamNames.events}.${subject}`),
       ...consumerSubjects(eventConsumers[service] ?? []),
       ...objectSubjects(objectAccess[service]),
     ],

@@ -1,5 +1,5 @@
 /** JetStream streams as they are declared here; the server's are made so, or changed to be so. */
-import { OBJECT_BUCKET, streamNames } from '@gantry/contracts/subjects';
+import { OBJECT_BUCKET, headers, streamNames } from '@gantry/contracts/subjects';
 import {
   DiscardPolicy,
   JetStreamApiError,
@@ -35,6 +35,8 @@ export const declaredStreams = (replicas = 1): readonly DeclaredStream[] => [
     max_bytes: 4 * gibibyte,
     duplicate_window: nanos(10 * 60 * 1_000),
     compression: StoreCompression.S2,
+    // A relay asks whether what it published last is still there.
+    allow_direct: true,
     num_replicas: replicas,
   },
   {
@@ -125,5 +127,27 @@ export const eventStreamBirth = async (nc: NatsConnection): Promise<string> => {
     return (await manager.streams.info(streamNames.events)).created;
   } catch (error) {
     throw fromNats(error, 'look at the events stream');
+  }
+};
+
+/**
+ * Whether the newest message on `subject` of the events stream is the one with this id; `aged` when the stream begins
+ * after `at`, so that the message may have been dropped for its age or the stream's size. Throws `unavailable`, or
+ * `forbidden` when the subject is not the service's own.
+ */
+export const newestIs = async (
+  nc: NatsConnection,
+  subject: string,
+  id: string,
+  at: Date,
+): Promise<'yes' | 'no' | 'aged'> => {
+  try {
+    const manager = await jetstreamManager(nc, { checkAPI: false });
+    const newest = await manager.direct.getMessage(streamNames.events, { last_by_subj: subject });
+    if (newest?.header.get(headers.messageId) === id) return 'yes';
+    const { first_ts } = (await manager.streams.info(streamNames.events)).state;
+    return new Date(first_ts) > at ? 'aged' : 'no';
+  } catch (error) {
+    throw fromNats(error, `look at the newest event on ${subject}`);
   }
 };

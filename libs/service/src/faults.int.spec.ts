@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connectNats } from '@gantry/bus/connect';
 import { ensureStreams } from '@gantry/bus/streams';
@@ -162,6 +165,23 @@ describe('a NATS that lost everything', () => {
       'unchanged',
     ]);
     await nc.close();
+  });
+});
+
+describe('a NATS that has gone back to an older copy of its store', () => {
+  it('gets what it has lost again', async () => {
+    const copy = mkdtempSync(join(tmpdir(), 'gantry-old-store-'));
+    cpSync(server.storeDir, copy, { recursive: true });
+    const old = await published();
+    await create('Lost with the store');
+    await eventually(async () => (await published()) > old, { timeoutMs: 20_000 });
+    await server.stop();
+    server = await startNats({ port: server.port, store: copy });
+    rmSync(copy, { recursive: true });
+    await eventually(async () => (await published()) > old, {
+      timeoutMs: 30_000,
+      what: 'the lost event on the stream again',
+    });
   });
 });
 

@@ -4,12 +4,14 @@
  * waiting (another replica holds the advisory lock) -> publishing -> waiting, when the lock's connection or NATS breaks.
  * The checkpoint moves after JetStream has acknowledged: after a crash some events are published again, which JetStream
  * drops by their id within 10 minutes and consumers stand anyway. The checkpoint belongs to the very events stream that
- * was published to (its time of birth is in the name): a new stream gets the whole log.
+ * was published to (its time of birth is in the name): a new stream gets the whole log. So does one that has gone back in
+ * time (an older copy restored, writes lost with the power): the event at the checkpoint is not on it any more.
  */
 import { onReconnect } from '@gantry/bus/connect';
-import { eventStreamBirth, ensureStreams } from '@gantry/bus/streams';
+import { eventStreamBirth, ensureStreams, newestIs } from '@gantry/bus/streams';
 import { createPublisher } from '@gantry/bus/publish';
 import { asPlatformError } from '@gantry/contracts/errors';
+import { eventSubject } from '@gantry/contracts/subjects';
 import { checkpointOf, logStart, type Checkpoint } from '@gantry/eventlog/checkpoint';
 import type { EventLog } from '@gantry/eventlog/log';
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
@@ -58,13 +60,34 @@ const publishAll = async ({ log, pool, nats, logger }: RelaySettings, signal: Ab
   const name = `relay:${await eventStreamBirth(nats)}`;
   const table = `${identifier(log.schema)}.projection_checkpoint`;
   const publisher = createPublisher(nats);
-  const from = await readCheckpoint(pool, table, name);
+  const kept = await readCheckpoint(pool, table, name);
+  const lost = await hasLost(pool, log.schema, nats, kept);
+  if (lost)
+    logger.warn({ event: lost }, 'the events stream has gone back in time: the whole log is published again');
+  const from = lost ? logStart : kept;
   for await (const batch of log.tail(from, { signal, limit: 200 })) {
     await Promise.all(batch.map((event) => publisher.publish(event)));
     await writeCheckpoint(pool, table, name, checkpointOf(batch.at(-1)!));
     logger.debug({ events: batch.length }, 'published');
     if (signal.aborted) return;
   }
+};
+
+/** The id of the event at the checkpoint, if the stream has had it and has it no more; else null. */
+const hasLost = async (
+  pool: pg.Pool,
+  schema: string,
+  nats: NatsConnection,
+  { position }: Checkpoint,
+): Promise<string | null> => {
+  const { rows } = await pool.query<{ id: string; type: string; stream: string; at: Date }>(
+    `select id::text, type, stream, at from ${identifier(schema)}.event_log where position = $1::bigint`,
+    [position],
+  );
+  const last = rows[0];
+  if (!last) return null;
+  const found = await newestIs(nats, eventSubject(last.type, last.stream), last.id, last.at);
+  return found === 'no' ? last.id : null;
 };
 
 const readCheckpoint = async (pool: pg.Pool, table: string, name: string): Promise<Checkpoint> => {

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import {
   accessSync,
   constants,
+  cpSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -21,6 +22,8 @@ export interface NatsSettings {
   config?: string;
   /** Port to listen on, to start a stopped server's successor; a free one when left out. */
   port?: number;
+  /** A copy of a server's `storeDir`, to begin with what it held; nothing when left out. */
+  store?: string;
 }
 
 /** A server of a test's own. */
@@ -28,6 +31,8 @@ export interface NatsServer {
   /** `nats://127.0.0.1:<port>`, without credentials. */
   url: string;
   port: number;
+  /** The folder of JetStream's files. */
+  storeDir: string;
   /** Ends it and removes what it stored. */
   stop(): Promise<void>;
 }
@@ -40,16 +45,22 @@ const oldestVersion = [2, 10] as const;
  * The program is GANTRY_TEST_NATS_SERVER, else the first nats-server of 2.10 or newer on the PATH, else
  * `.gantry/bin/nats-server` in this folder or one above it. Throws an Error that says what was looked for.
  */
-export const startNats = async ({ config = '', port = -1 }: NatsSettings = {}): Promise<NatsServer> => {
+export const startNats = async ({
+  config = '',
+  port = -1,
+  store,
+}: NatsSettings = {}): Promise<NatsServer> => {
   const program = await findNatsServer();
   const directory = mkdtempSync(join(tmpdir(), 'gantry-test-nats-'));
   const file = join(directory, 'nats.conf');
+  const storeDir = join(directory, 'jetstream');
+  if (store) cpSync(store, storeDir, { recursive: true });
   writeFileSync(
     file,
     `listen: "127.0.0.1:${port}"
 server_name: gantry-test
 ports_file_dir: "${directory}"
-jetstream { store_dir: "${join(directory, 'jetstream')}" }
+jetstream { store_dir: "${storeDir}" }
 ${config}
 `,
   );
@@ -72,7 +83,7 @@ ${config}
     await stop();
     throw new Error(`The tests' nats-server (${program}) did not start:\n${log}`);
   }
-  return { url: state.url, port: Number(new URL(state.url).port), stop };
+  return { url: state.url, port: Number(new URL(state.url).port), storeDir, stop };
 };
 
 /** The server writes this file when it listens: `{"nats":["nats://127.0.0.1:38911"], ...}`. */
