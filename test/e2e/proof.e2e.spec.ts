@@ -95,7 +95,7 @@ describe('who may not see a job', () => {
     );
     const answer = await post('query ($id: ID!) { verifyJob(id: $id) { cursor } }', { id: jobId }, issueToken.token);
     expect(answer.errors?.[0]?.extensions.code).toMatch(/FORBIDDEN|NOT_FOUND/);
-    for (const [token, status] of [[issueToken.token, 404], ['wrong', 401]] as const) {
+    for (const [token, status] of [[issueToken.token, 404], [`gantry_${randomUUID()}`, 401]] as const) {
       const response = await fetch(exportUrl(jobId), { headers: { authorization: `Bearer ${token}` } });
       expect(response.status).toBe(status);
     }
@@ -106,12 +106,15 @@ describe('a flipped byte', () => {
   it('in the file is found and named', () => {
     const bytes = readFileSync(archive);
     const at = (text: string): number => bytes.indexOf(text);
+    // In the header of its first chunk, whose content is shorter than one block.
+    const chunk = at('chunks/0000000001.ndjson.gz');
     const places: [offset: number, says: RegExp][] = [
       [1, /tar header of README\.txt/],
       [512 + 10, /README\.txt was changed/],
-      [at('job.pinned') + 30, /Event \d+ .*job-|Line \d+ of job\.ndjson/],
-      [at('chunks/') + 130, /tar header of chunks/],
-      [at('chunks/') + 1_100, /Chunk of events|padding after/],
+      [at('"job.pinned"') + 30, /Event \d+ .*job-|Line \d+ of job\.ndjson/],
+      [chunk + 130, /tar header of chunks/],
+      [chunk + 512, /Chunk of events 1 to/],
+      [chunk + 940, /padding after/],
       [at('"chunks": [') + 40, /manifest\.json/],
       [at('README.txt\n') - 20, /SHA256SUMS/],
       [bytes.length - 1, /end of the archive/],

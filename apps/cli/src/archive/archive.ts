@@ -23,6 +23,8 @@ export interface Archive {
   /** What is wrong with the frame: tar headers, padding, names, the manifest's form. */
   findings: Finding[];
   entry(name: string): ArchiveEntry | undefined;
+  /** The chunk in this place, if there stands one: from 0. */
+  chunkAt(index: number): ArchiveEntry | undefined;
   read(entry: ArchiveEntry): Promise<Buffer>;
   /** In pieces of at most a megabyte. */
   stream(entry: ArchiveEntry): AsyncGenerator<Buffer>;
@@ -80,6 +82,10 @@ const readArchive = async (file: FileHandle, path: string): Promise<Archive> => 
     manifest,
     findings,
     entry: (name) => byName.get(name),
+    chunkAt: (index) => {
+      const entry = named[FIRST.length + index];
+      return entry?.name.startsWith('chunks/') ? entry : undefined;
+    },
     read: async (entry) => {
       if (entry.sizeBytes > MOST_BYTES)
         throw new PlatformError(
@@ -144,7 +150,7 @@ const nameEntries = (
   const lengths = new Map(manifest?.chunks.map((chunk) => [chunk.file, chunk.storedLength]));
   return entries.map((entry, index) => {
     const own = entry.path.replace(folder, '');
-    const name = entries.length === names.length || !entry.sound ? (names[index] ?? own) : own;
+    const name = entry.sound ? own : (names[index] ?? own);
     return { ...entry, name, sizeBytes: entry.sizeBytes ?? lengths.get(name) ?? entry.next - entry.from };
   });
 };
@@ -156,17 +162,23 @@ const checkHeaders = (entries: readonly ArchiveEntry[], jobId: string, modified:
   });
 
 const missing = (entries: readonly ArchiveEntry[], names: readonly string[]): Finding[] => {
-  const [there, wanted] = [new Set(entries.map(({ name }) => name)), new Set([...names, ...FIRST, ...LAST])];
-  return [
-    ...[...wanted]
-      .filter((name) => !there.has(name))
-      .map((name) => finding('file', `${name} is missing in the archive.`, { column: name })),
-    ...[...there]
-      .filter((name) => !wanted.has(name))
-      .map((name) =>
-        finding('file', `${name} is in the archive, but not in its manifest.`, { column: name }),
-      ),
+  const [there, wanted] = [entries.map(({ name }) => name), [...new Set([...names, ...FIRST, ...LAST])]];
+  const [thereSet, wantedSet] = [new Set(there), new Set(wanted)];
+  const say = (name: string, message: string): Finding => finding('file', message, { column: name });
+  const findings = [
+    ...wanted
+      .filter((name) => !thereSet.has(name))
+      .map((name) => say(name, `${name} is missing in the archive.`)),
+    ...there
+      .filter((name) => !wantedSet.has(name))
+      .map((name) => say(name, `${name} is in the archive, but not in its manifest.`)),
   ];
+  const displaced = there.findIndex((name, index) => name !== names[index]);
+  if (findings.length === 0 && (displaced >= 0 || there.length !== names.length))
+    findings.push(
+      say(there[displaced] ?? '', `${there[displaced] ?? 'A file'} is not in its place among the files.`),
+    );
+  return findings;
 };
 
 /** An event of the record, as far as showing it needs. */

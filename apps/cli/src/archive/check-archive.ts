@@ -126,8 +126,9 @@ const checkChunks = async (
 ) => {
   let state = chainBegin(archive.jobId);
   const findings: Finding[] = [];
-  for (const { file, storedLength, ...header } of archive.manifest?.chunks ?? []) {
-    const entry = archive.entry(file);
+  for (const [index, { file, storedLength, ...header }] of (archive.manifest?.chunks ?? []).entries()) {
+    // A wrong name in the manifest is said of the manifest; the chunk still stands in its place.
+    const entry = archive.entry(file) ?? archive.chunkAt(index);
     if (!entry) continue;
     const payload = await archive.read(entry);
     const checked = await checkChunk(archive.jobId, state, header, payload);
