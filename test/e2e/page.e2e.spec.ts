@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ask, containersOf, engine, getJob, launch, over, pidOf, type Job } from './api.js';
@@ -237,6 +238,19 @@ describe("a finished job's page", () => {
       undefined,
       { timeout: 20_000 },
     );
+  });
+
+  it('saves the output as a file, through the browser itself', async () => {
+    tab = await openSignedIn(browser, `/jobs/${job.id}`);
+    const { page } = tab;
+    await page.getByTestId('download').click();
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('menuitem', { name: 'Output, plain text' }).click(),
+    ]);
+    expect(saved.suggestedFilename()).toBe(`job-${job.id}.txt`);
+    const text = readFileSync(await saved.path(), 'utf8');
+    expect(text.split('\n').slice(0, -1)).toEqual(await printed(job.id));
   });
 
   it('finds a word in the output', async () => {

@@ -42,4 +42,11 @@ describe('the output of an event', () => {
     expect(outputOf({ stdout: '', start_line: 3, end_line: 4 })).toEqual([[3, '']]);
     expect(outputOf({ stdout: '', start_line: 3, end_line: 3 })).toEqual([]);
   });
+  it('has the blank lines at its end, which are counted only', () => {
+    expect(outputOf({ stdout: 'recap', start_line: 3, end_line: 5 })).toEqual([
+      [3, 'recap'],
+      [4, ''],
+    ]);
+    expect(outputOf({ stdout: 'x', start_line: 0, end_line: 2 ** 31 - 1 }).length).toBeLessThan(20_000);
+  });
 });

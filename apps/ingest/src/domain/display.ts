@@ -61,7 +61,13 @@ export const displayOf = (value: unknown, depth = 0): unknown => {
   return shown;
 };
 
-/** Lines of output that an event printed: `[number, text]`, in order. */
+/** More blank lines than anything prints at its end. */
+const MOST_BLANK = 10_000;
+
+/**
+ * Lines of output that an event printed: `[number, text]`, in order. Blank ones at the end are counted by its line numbers and not
+ * in its `stdout`.
+ */
 export const outputOf = (event: Record<string, unknown> | null): [number, string][] => {
   const stdout = event?.['stdout'];
   if (typeof stdout !== 'string') return [];
@@ -70,5 +76,9 @@ export const outputOf = (event: Record<string, unknown> | null): [number, string
   // Output without a newline at its end counts no line of its own.
   if (count === 0) return stdout === '' ? [] : [[start, wellFormed(stdout)]];
   const texts = stdout.split(/\r?\n/, count);
-  return texts.map((text, index): [number, string] => [start + index, wellFormed(text)]);
+  const blank = Math.min(count - texts.length, MOST_BLANK);
+  return [...texts, ...Array.from({ length: blank }, () => '')].map((text, index): [number, string] => [
+    start + index,
+    wellFormed(text),
+  ]);
 };

@@ -1,5 +1,5 @@
 /** The output and the events of a job, as files. */
-import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import { ActionIcon, Menu } from '@mantine/core';
 import { Download } from 'lucide-react';
 import { download } from '../api/download.js';
 
@@ -14,11 +14,9 @@ const FILES = [
 export const DownloadMenu = ({ jobId }: { jobId: string }) => (
   <Menu position="bottom-end" width={230}>
     <Menu.Target>
-      <Tooltip label="Download">
-        <ActionIcon variant="subtle" color="gray" aria-label="Download" data-testid="download">
-          <Download size={16} />
-        </ActionIcon>
-      </Tooltip>
+      <ActionIcon variant="subtle" color="gray" title="Download" aria-label="Download" data-testid="download">
+        <Download size={16} />
+      </ActionIcon>
     </Menu.Target>
     <Menu.Dropdown>
       {FILES.map(([label, path]) => (
