@@ -34,7 +34,7 @@ export interface JobEventSettings {
 }
 
 /** Gathers what many commits bring: fewer, larger reads. */
-const ROUND_MILLISECONDS = 100;
+const ROUND_MILLISECONDS = 250;
 const SWEEP_MILLISECONDS = 30_000;
 const RETRY_MILLISECONDS = 500;
 /** Jobs and batches of each in one read: about 4 MB. */

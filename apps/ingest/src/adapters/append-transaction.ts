@@ -7,12 +7,12 @@ import { judge, reachesBack, type CommittedChunk, type Verdict } from '../domain
 import type { Batch } from '../domain/batch.js';
 import { counts, kindNumber } from '../domain/facts.js';
 import { headerText } from '../domain/row-sums.js';
-import { copyRows, createRowWriter, type RowWriter } from './copy-binary.js';
+import { copyAll, createRowWriter, type RowWriter } from './copy-binary.js';
 import {
+  copiesOf,
   hostNumber,
   newEntries,
   taskNumber,
-  writeEntries,
   type Dictionaries,
   type Dictionary,
   type NewEntries,
@@ -87,9 +87,11 @@ export const createAppendTransaction = (settings: {
       opened.set(batch.jobId, dictionary);
       collect(rows, entries, batch, record, dictionary);
     }
-    await writeEntries(client, schema, entries);
-    await copyRows(client, `${schema}.job_chunk`, chunkColumns, rows.chunks);
-    await copyRows(client, `${schema}.job_event_index`, indexColumns, rows.index);
+    await copyAll(client, [
+      ...copiesOf(schema, entries),
+      { table: `${schema}.job_chunk`, columns: chunkColumns, rows: rows.chunks },
+      { table: `${schema}.job_event_index`, columns: indexColumns, rows: rows.index },
+    ]);
     await addSummaries(client, schema, rows.summaries);
     await addTaskSummaries(client, schema, rows.tasks);
     return opened;

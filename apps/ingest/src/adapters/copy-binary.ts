@@ -2,8 +2,8 @@
  * Rows in Postgres's binary COPY format: bytes go in as they are, nothing is escaped or printed.
  * Source: https://www.postgresql.org/docs/15/sql-copy.html (Binary Format)
  */
+import type { Writable } from 'node:stream';
 import type pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
 
 /** Collects the rows of one COPY in one growing buffer. Fields go in by column, in order; null is SQL's null. */
 export interface RowWriter {
@@ -105,17 +105,64 @@ export const createRowWriter = (): RowWriter => {
   return writer;
 };
 
-/** Copies rows into a table, within the client's transaction. Column order is the rows'. */
-export const copyRows = async (
-  client: pg.PoolClient,
-  table: string,
-  columns: readonly string[],
-  rows: RowWriter,
-): Promise<void> => {
-  if (rows.count === 0) return;
-  const stream = client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin (format binary)`));
-  await new Promise<void>((resolve, reject) => {
-    stream.once('finish', resolve).once('error', reject);
-    stream.end(rows.finish());
+/** Rows for one table; their columns in the rows' order. */
+export interface Copy {
+  /** Quoted, with its schema. */
+  table: string;
+  columns: readonly string[];
+  rows: RowWriter;
+}
+
+/** What node-postgres gives a query object to send itself with (lib/client.js; pg-copy-streams stands on the same). */
+interface Wire {
+  query(text: string): void;
+  stream: Writable;
+}
+
+const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
+
+const send = (connection: Wire, text: string, copies: readonly Copy[]): void => {
+  const { stream } = connection;
+  stream.cork();
+  connection.query(text);
+  for (const { rows } of copies) {
+    const bytes = rows.finish();
+    const head = Buffer.allocUnsafe(5);
+    head[0] = 0x64;
+    head.writeInt32BE(bytes.length + 4, 1);
+    // Not by the driver's own copyData: it would copy megabytes once more.
+    for (const piece of [head, bytes, copyDone]) stream.write(piece);
+  }
+  stream.uncork();
+};
+
+/**
+ * Copies rows into several tables in order, within the client's transaction, in one round trip: the statements and all their
+ * data are sent at once, without waiting for the server to ask for each. It reads them in order, and ignores the data of
+ * what failed (https://www.postgresql.org/docs/15/protocol-flow.html, COPY Operations and the simple query cycle).
+ * Throws as the driver does.
+ */
+export const copyAll = (client: pg.ClientBase, copies: readonly Copy[]): Promise<void> => {
+  const some = copies.filter(({ rows }) => rows.count > 0);
+  if (some.length === 0) return Promise.resolve();
+  const text = some.map(
+    ({ table, columns }) => `copy ${table} (${columns.join(', ')}) from stdin (format binary)`,
+  );
+  return new Promise((resolve, reject) => {
+    const ignore = (): void => undefined;
+    const exchange = {
+      submit: (connection: Wire): void => send(connection, text.join('; '), some),
+      // The driver sets it for its own time limit, which is not in use here.
+      callback: ignore,
+      handleError: reject,
+      handleReadyForQuery: () => resolve(),
+      handleCopyInResponse: ignore,
+      handleCommandComplete: ignore,
+      handleRowDescription: ignore,
+      handleDataRow: ignore,
+      handleEmptyQuery: ignore,
+      handlePortalSuspended: ignore,
+    };
+    client.query(exchange as pg.Submittable);
   });
 };

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import type { Facts } from '../domain/facts.js';
-import { copyRows, createRowWriter, type RowWriter } from './copy-binary.js';
+import { createRowWriter, type Copy, type RowWriter } from './copy-binary.js';
 
 /** A job's numbers. */
 export interface Dictionary {
@@ -106,17 +106,12 @@ export const taskNumber = (
   return id;
 };
 
-/** Writes what is new. */
-export const writeEntries = async (
-  client: pg.PoolClient,
-  schema: string,
-  entries: NewEntries,
-): Promise<void> => {
-  await copyRows(client, `${schema}.job_host`, ['job_number', 'host_id', 'name'], entries.hosts);
-  await copyRows(
-    client,
-    `${schema}.job_task`,
-    ['job_number', 'task_id', 'uuid', 'name', 'play', 'role'],
-    entries.tasks,
-  );
-};
+/** What is new, to be copied before the rows that name it. */
+export const copiesOf = (schema: string, entries: NewEntries): Copy[] => [
+  { table: `${schema}.job_host`, columns: ['job_number', 'host_id', 'name'], rows: entries.hosts },
+  {
+    table: `${schema}.job_task`,
+    columns: ['job_number', 'task_id', 'uuid', 'name', 'play', 'role'],
+    rows: entries.tasks,
+  },
+];

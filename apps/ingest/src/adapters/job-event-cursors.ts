@@ -102,14 +102,12 @@ export const createJobEventCursors = (pool: pg.Pool, schemaName: string): JobEve
     },
     save: async (cursors, lastSequence) => {
       await query(
-        `insert into ${schema}.job_event_cursor as cursor (job_id, published)
+        `with stream as (update ${schema}.job_event_stream set last_sequence = greatest(last_sequence, $3))
+         insert into ${schema}.job_event_cursor as cursor (job_id, published)
          select * from unnest($1::uuid[], $2::int[])
          on conflict (job_id) do update set published = greatest(cursor.published, excluded.published)`,
-        [cursors.map(({ jobId }) => jobId), cursors.map(({ published }) => published)],
+        [cursors.map(({ jobId }) => jobId), cursors.map(({ published }) => published), lastSequence],
       );
-      await query(`update ${schema}.job_event_stream set last_sequence = greatest(last_sequence, $1)`, [
-        lastSequence,
-      ]);
     },
     now: async () => (await query<{ now: string }>('select now()::text as now'))[0]!.now,
     sweptTo: async (time) => {
