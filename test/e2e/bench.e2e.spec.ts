@@ -22,14 +22,29 @@ describe('gantry bench', () => {
   const { root } = inject('world');
 
   it('prints an array of cases with the keys of the contract and no others, and leaves nothing behind', () => {
-    const cases = ['chatty', 'ingest', 'storage', 'live', 'concurrent', 'replicas', 'read'];
+    const cases = [
+      'start',
+      'memory',
+      'chatty',
+      'ingest',
+      'storage',
+      'live',
+      'concurrent',
+      'replicas',
+      'cost',
+      'read',
+    ];
     const output = execFileSync(join(root, 'gantry'), ['bench', ...cases, '--size', 'tiny', '--json'], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const reports = JSON.parse(output) as Record<string, unknown>[];
     const names = reports.map((report) => report['case'] as string);
-    for (const name of cases) expect(names).toContain(name);
+    for (const name of cases)
+      expect(
+        names.some((each) => each.split('-')[0] === name),
+        name,
+      ).toBe(true);
     for (const { case: name, reference = {}, ratio, ...figures } of reports) {
       const own = { ...figures, ...(reference as object) };
       expect(keys, name as string).toEqual(expect.arrayContaining(Object.keys(own)));
@@ -40,7 +55,7 @@ describe('gantry bench', () => {
     }
     const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'bench');
     expect(existsSync(join(home, 'run', 'state.json'))).toBe(false);
-  });
+  }, 600_000);
 
   it('refuses a case that there is not', () => {
     const run = () =>

@@ -6,6 +6,7 @@ import { PlatformError } from '@gantry/contracts/errors';
 import type { BenchCase, CaseContext, Size } from './bench/case.js';
 import { chattyCase } from './bench/chatty.case.js';
 import { concurrentCase } from './bench/concurrent.case.js';
+import { costCase } from './bench/cost.case.js';
 import { ingestCase } from './bench/ingest.case.js';
 import { readCase } from './bench/read.case.js';
 import { replicasCase } from './bench/replicas.case.js';
@@ -27,6 +28,7 @@ const cases: BenchCase[] = [
   liveCase,
   concurrentCase,
   replicasCase,
+  costCase,
   readCase,
 ];
 

@@ -42,6 +42,8 @@ export interface World {
   also: Set<number>;
   /** CPU seconds so far of every process of Gantry, Postgres and nats-server. Not: container engine, git, the load. */
   cpu(): number;
+  /** The same, part by part. */
+  cpuByPart(): Record<string, number>;
   /** Opens the records of so many new jobs, as the launcher does; the organization is the seeded one. */
   open(count: number): Promise<BenchJob[]>;
   openAs(jobIds: readonly string[]): Promise<BenchJob[]>;
@@ -107,10 +109,12 @@ export const startWorld = async (mode: WorldMode, fresh: boolean): Promise<World
   });
   const also = new Set<number>();
   const pid = (part: string): number => status.parts[part]?.pid ?? status.parts['services']?.pid ?? 0;
-  const roots = Object.entries(status.parts)
-    .filter(([name, part]) => part.pid !== null && !notCounted.includes(name))
-    .map(([, part]) => part.pid!);
-  const cpu = (): number => cpuSeconds([...roots, ...also]);
+  const roots = Object.fromEntries(
+    Object.entries(status.parts)
+      .filter(([name, part]) => part.pid !== null && !notCounted.includes(name))
+      .map(([name, part]) => [name, part.pid!]),
+  );
+  const cpu = (): number => cpuSeconds([...Object.values(roots), ...also]);
   const organizationId = await defaultOrganization(endpoint);
   const openAs = (ids: readonly string[]) => openRecords(nats, organizationId, ids);
   return {
@@ -124,6 +128,8 @@ export const startWorld = async (mode: WorldMode, fresh: boolean): Promise<World
     pid,
     also,
     cpu,
+    cpuByPart: () =>
+      Object.fromEntries(Object.entries(roots).map(([name, root]) => [name, cpuSeconds([root])])),
     openAs,
     open: (count) => openAs(Array.from({ length: count }, () => randomUUID())),
     settle: () => settle(database, cpu),
