@@ -1,8 +1,8 @@
 /**
- * The watchers: a process of its own that follows jobs through the real gateway, one WebSocket each, as a terminal would
- * (graphql-transport-ws, `jobOutput` with counter and text). One in `countedEvery` reads every event of every batch; the others
- * read the range of each batch alone, so that 1,000 of them fit beside what they measure. One that is cut off comes back with
- * its cursor. Started by `startWatchers` (watch.process.ts): plan -> (subscribes) -> `ready`; `collect` -> waits -> `watched`.
+ * The watchers: a process of its own that follows jobs through the real gateway, one WebSocket each (graphql-transport-ws). Most
+ * are terminals: they ask for text, and read the range of each batch, so that 1,000 of them fit beside what they measure. One in
+ * `COUNTED_EVERY` is a program: it asks for events and looks at each. One that is cut off comes back with its cursor. Started by
+ * `startWatchers` (watch.process.ts): plan -> (subscribes) -> `ready`; `collect` -> waits -> `watched`.
  */
 import { WebSocket } from 'ws';
 import { createLatencies, type Percentiles } from './latencies.js';
@@ -40,9 +40,10 @@ export type WatchOrder =
 export type WatchWord =
   { kind: 'ready' } | { kind: 'watched'; watched: Watched } | { kind: 'failed'; message: string };
 
-const QUERY = `subscription ($jobId: ID!, $after: Int) {
-  jobOutput(jobId: $jobId, after: $after) { firstCounter lastCounter final { count } events { counter stdout } }
+const query = (what: string): string => `subscription ($jobId: ID!, $after: Int) {
+  jobOutput(jobId: $jobId, after: $after) { firstCounter lastCounter final { count } ${what} }
 }`;
+const [TERMINAL, PROGRAM] = [query('text'), query('events { counter stdout }')];
 /** One in so many reads every event. */
 const COUNTED_EVERY = 20;
 const CONNECT_AT_ONCE = 25;
@@ -106,7 +107,11 @@ const subscribe = (watcher: Watcher, token: string, stalled: boolean): Promise<v
       if (head.includes('"next"')) return readBatch(watcher, data);
       if (head.includes('"connection_ack"')) {
         const variables = { jobId: watcher.jobId, after: watcher.last };
-        say({ id: '1', type: 'subscribe', payload: { query: QUERY, variables } });
+        say({
+          id: '1',
+          type: 'subscribe',
+          payload: { query: watcher.counted ? PROGRAM : TERMINAL, variables },
+        });
         say({ type: 'ping' });
       } else if (head.includes('"pong"')) {
         resolve();
