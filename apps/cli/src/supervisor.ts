@@ -123,7 +123,12 @@ export const migrateAll = (url: string, passwords: Record<string, string>): Prom
       .filter((name) => name !== 'gateway')
       .map((name) => {
         const directory = join(ROOT, 'apps', name, 'migrations');
-        return { name, password: passwords[name]!, migrationsDir: existsSync(directory) ? directory : null };
+        return {
+          name,
+          password: passwords[name]!,
+          migrationsDir: existsSync(directory) ? directory : null,
+          readerViews: name === 'ingest' ? ['job_event', 'record_summary'] : [],
+        };
       }),
   });
 

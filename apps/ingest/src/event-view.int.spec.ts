@@ -21,6 +21,7 @@ beforeAll(async () => {
         name: 'ingest',
         password: 'test-ingest',
         migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
+        readerViews: ['job_event', 'record_summary'],
       },
     ],
   });
@@ -71,6 +72,20 @@ describe('gunzip in Postgres', () => {
   });
 });
 
+/** A job whose record is one chunk. */
+const addJob = async (id: string, raw: Buffer, events: number): Promise<void> => {
+  await admin.query(
+    `insert into ingest.job_record (job_id, day, organization_id, epoch, payload, chain_head, last_counter)
+     values ($1, current_date, $2, 1, '{}', decode(repeat('00', 32), 'hex'), $3)`,
+    [id, newId(), events],
+  );
+  await admin.query(
+    `insert into ingest.job_chunk (day, job_id, first_counter, last_counter, first_line, last_line, epoch, raw_length, codec, received_at, previous_hash, hash, payload, payload_sha256, header_sha256)
+     values (current_date, $1, 1, $4, 0, 3, 1, $2, 1, now(), '\\x00', '\\x00', $3, sha256($3), sha256($3))`,
+    [id, raw.length, gzipSync(raw, { level: 1 }), events],
+  );
+};
+
 describe('the view job_event', () => {
   const [jobId, other] = [newId(), newId()];
   const lines = [
@@ -84,18 +99,7 @@ describe('the view job_event', () => {
   beforeAll(async () => {
     const raw = Buffer.concat(lines.flatMap((line) => [Buffer.from(line), Buffer.from('\n')]));
     await admin.query('select ingest.make_partition(current_date)');
-    for (const id of [jobId, other]) {
-      await admin.query(
-        `insert into ingest.job_record (job_id, day, organization_id, epoch, payload, chain_head, last_counter)
-         values ($1, current_date, $2, 1, '{}', decode(repeat('00', 32), 'hex'), 5)`,
-        [id, newId()],
-      );
-      await admin.query(
-        `insert into ingest.job_chunk (day, job_id, first_counter, last_counter, first_line, last_line, epoch, raw_length, codec, received_at, previous_hash, hash, payload, payload_sha256, header_sha256)
-         values (current_date, $1, 1, 5, 0, 3, 1, $2, 1, now(), '\\x00', '\\x00', $3, sha256($3), sha256($3))`,
-        [id, raw.length, gzipSync(raw, { level: 1 })],
-      );
-    }
+    for (const id of [jobId, other]) await addJob(id, raw, 5);
   });
 
   it('has a row for every event of the job, odd bytes and all', async () => {
@@ -153,6 +157,31 @@ describe('the view job_event', () => {
     expect(rows.map(({ raw }) => raw)).toEqual(lines.map((line) => Buffer.from(line)));
   });
 
+  it('survives numbers, types and depths that Postgres does not have', async () => {
+    const id = newId();
+    const odd = [
+      '{"event":"runner_on_ok","event_data":{"duration":1e400}}',
+      '{"event":"runner_on_ok","event_data":{"duration":1e-400}}',
+      '{"event":"runner_on_ok","event_data":{"duration":-1}}',
+      '{"event":"runner_on_ok","event_data":{"duration":1e999999999}}',
+      '{"event":["x"],"stdout":{},"event_data":[1],"start_line":"z"}',
+      '[1]',
+      '5',
+      'null',
+      '',
+      `{"event_data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+    ];
+    const raw = Buffer.from(odd.map((line) => `${line}\n`).join(''));
+    await addJob(id, raw, odd.length);
+    const { rows } = await admin.query<{ duration_seconds: number | null; raw: Buffer }>(
+      'select duration_seconds, raw from ingest.job_event where job_id = $1 order by counter',
+      [id],
+    );
+    expect(rows.map(({ raw: line }) => line.toString())).toEqual(odd);
+    expect(rows.map((row) => row.duration_seconds)).toEqual([null, 0, ...odd.slice(2).map(() => null)]);
+    await admin.query('delete from ingest.job_record where job_id = $1', [id]);
+  });
+
   it('is joined by a row a job, to choose jobs by', async () => {
     const { rows } = await admin.query(
       'select job_id, events, status from ingest.record_summary where job_id = $1',
@@ -170,13 +199,12 @@ describe('the view job_event', () => {
   });
 
   it('is what a reader is given, and nothing else', async () => {
-    const reader = `${database.rolePrefix}reader`;
-    await admin.query(`create role ${reader} login password 'test-reader'`);
-    await admin.query(`grant connect on database ${database.name} to ${reader}`);
-    await admin.query(`grant usage on schema ingest to ${reader}`);
-    await admin.query(`grant select on ingest.job_event to ${reader}`);
+    const person = `${database.rolePrefix}reporting`;
+    await admin.query(
+      `create role ${person} login password 'test-reporting' in role ${database.rolePrefix}reader`,
+    );
     const url = new URL(database.adminUrl);
-    [url.username, url.password] = [reader, 'test-reader'];
+    [url.username, url.password] = [person, 'test-reporting'];
     const theirs = new pg.Client({ connectionString: url.href });
     await theirs.connect();
     try {
@@ -185,6 +213,10 @@ describe('the view job_event', () => {
         [jobId],
       );
       expect(rows).toEqual([{ count: 5 }]);
+      expect((await theirs.query('select 1 from ingest.record_summary')).rowCount).toBe(2);
+      await expect(theirs.query('delete from ingest.record_summary')).rejects.toMatchObject({
+        code: '42501',
+      });
       for (const table of ['job_chunk', 'job_record', 'event_log'])
         await expect(theirs.query(`select 1 from ingest.${table}`)).rejects.toMatchObject({ code: '42501' });
     } finally {

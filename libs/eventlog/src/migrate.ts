@@ -134,6 +134,8 @@ export interface ServiceDatabase {
   password: string;
   /** Folder of the service's own migrations, null for none. */
   migrationsDir: string | null;
+  /** Views of its schema that whoever has the role `<rolePrefix>reader` may read; none when left out. */
+  readerViews?: readonly string[];
 }
 
 /**
@@ -141,6 +143,7 @@ export interface ServiceDatabase {
  * own tables. Idempotent; safe to run twice at once. The role may read and append its log, and nothing else there; it
  * reads and writes the schema's other tables, later ones included, and owns none. Public access to the database is
  * taken away; a role idle in a transaction for 60 s is cut off, for it would hold every tail back.
+ * A role without login, `<rolePrefix>reader`, may read the `readerViews` and nothing else: for people's own logins to be put in.
  * Returns the URL with which each service logs in, by name.
  * Throws `invalid` for a URL as `urlFor` says; `refused` when the administrator may not do it; `unavailable` when Postgres cannot be reached; what `migrate` throws.
  */
@@ -159,6 +162,7 @@ export const provision = async (settings: ProvisionSettings): Promise<Record<str
         await provisionService(client, database, role, service);
         urls[service.name] = urlFor(adminUrl, { database, user: role, password: service.password });
       }
+      await provisionReader(client, database, `${rolePrefix}reader`, services);
     });
     return urls;
   });
@@ -198,6 +202,24 @@ const provisionService = async (
     revoke all on ${schema}.event_log, ${schema}.schema_migration from ${quotedRole};
     grant select, insert on ${schema}.event_log to ${quotedRole};
     grant select on ${schema}.schema_migration to ${quotedRole};`);
+};
+
+const provisionReader = async (
+  client: Sql,
+  database: string,
+  role: string,
+  services: readonly ServiceDatabase[],
+): Promise<void> => {
+  const quotedRole = identifier(role);
+  const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
+  if (rows.length === 0) await client.query(`create role ${quotedRole} nologin`);
+  await client.query(`grant connect on database ${identifier(database)} to ${quotedRole}`);
+  for (const { name, readerViews = [] } of services) {
+    if (readerViews.length === 0) continue;
+    await client.query(`grant usage on schema ${identifier(name)} to ${quotedRole}`);
+    for (const view of readerViews)
+      await client.query(`grant select on ${identifier(name)}.${identifier(view)} to ${quotedRole}`);
+  }
 };
 
 const withClient = async <T>(url: string, work: (client: Sql) => Promise<T>): Promise<T> => {
