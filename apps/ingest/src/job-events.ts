@@ -37,9 +37,9 @@ export interface JobEventSettings {
 const ROUND_MILLISECONDS = 250;
 const SWEEP_MILLISECONDS = 30_000;
 const RETRY_MILLISECONDS = 500;
-/** Jobs and batches of each in one read: about 4 MB. */
-const ROUND_JOBS = 16;
-const ROUND_BATCHES = 8;
+/** Jobs and batches of each in one read: about 6 MB. */
+const ROUND_JOBS = 8;
+const ROUND_BATCHES = 32;
 const SWEEP_JOBS = 500;
 
 /** Publishes until `signal` fires; rides out Postgres and NATS being away; never rejects. */
@@ -78,14 +78,16 @@ const publishAll = async (settings: JobEventSettings, signal: AbortSignal): Prom
         await sweep(settings, cursors, signal);
         sweepAt = Date.now() + SWEEP_MILLISECONDS;
       }
-      const jobs = [...behind].slice(0, ROUND_JOBS);
       // Before it is read: what is committed from now on comes with another hint.
-      for (const jobId of jobs) behind.delete(jobId);
-      if (jobs.length > 0) {
-        const moved = await publishRound(settings, cursors, await cursors.behind(ROUND_JOBS, jobs));
+      const jobs = [...behind];
+      behind.clear();
+      for (let index = 0; index < jobs.length && !signal.aborted; index += ROUND_JOBS) {
+        const round = jobs.slice(index, index + ROUND_JOBS);
+        const moved = await publishRound(settings, cursors, await cursors.behind(ROUND_JOBS, round));
         for (const { jobId, more } of moved) if (more) behind.add(jobId);
       }
-      if (behind.size === 0) await pause(ROUND_MILLISECONDS, signal);
+      // Also while hints come without pause: a few large rounds are cheaper than many small ones.
+      await pause(ROUND_MILLISECONDS, signal);
     }
   } finally {
     end();

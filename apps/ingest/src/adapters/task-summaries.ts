@@ -19,8 +19,9 @@ export const addTaskSummaries = async (
   if (rows.length === 0) return;
   const column = <T>(read: (row: TaskSummaryRow) => T): T[] => rows.map(read);
   const added = taskCounts.map((name) => `${name} = old.${name} + excluded.${name}`);
-  await client.query(
-    `insert into ${schema}.job_task_summary as old
+  await client.query({
+    name: 'gantry-add-task-summaries',
+    text: `insert into ${schema}.job_task_summary as old
        (job_number, task_id, slowest_host_id, first_counter, started_at, ended_at, total_ms, longest_ms, ${taskCounts.join(', ')})
      select * from unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::int[],
        ${taskCounts.map((_, index) => `$${index + 9}::int[]`).join(', ')})
@@ -29,7 +30,7 @@ export const addTaskSummaries = async (
        total_ms = old.total_ms + excluded.total_ms, longest_ms = greatest(old.longest_ms, excluded.longest_ms),
        slowest_host_id = case when old.slowest_host_id is null or excluded.longest_ms > old.longest_ms
          then coalesce(excluded.slowest_host_id, old.slowest_host_id) else old.slowest_host_id end`,
-    [
+    values: [
       column((row) => row.jobNumber),
       column((row) => row.taskId),
       column((row) => row.slowestHostId),
@@ -40,7 +41,7 @@ export const addTaskSummaries = async (
       column((row) => row.counts.longestMilliseconds),
       ...taskCounts.map((name) => column((row) => row.counts[name])),
     ],
-  );
+  });
 };
 
 /** ansible-runner's time (without a zone it is UTC), or null for what is none: the pod may say anything. */

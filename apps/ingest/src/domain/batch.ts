@@ -28,7 +28,7 @@ export interface Batch extends BatchClaim {
 }
 
 /** What the index and the summaries take from the lines of a batch. */
-export const extract = (lines: readonly Line[]): Pick<Batch, 'indexed' | 'added' | 'final' | 'tasks'> => {
+export const extract = (lines: Iterable<Line>): Pick<Batch, 'indexed' | 'added' | 'final' | 'tasks'> => {
   const indexed: IndexedEvent[] = [];
   const added = new Map<string, Counts>();
   const tasks = new Map<string, TaskCounts>();

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readBatch } from './ndjson.js';
+import { readBatch as readLines } from './ndjson.js';
+
+const readBatch = (...of: Parameters<typeof readLines>) => [...readLines(...of)];
 
 const bytes = (...lines: string[]): Buffer => Buffer.from(lines.map((line) => `${line}\n`).join(''));
 

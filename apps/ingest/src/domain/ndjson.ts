@@ -14,21 +14,22 @@ export interface Line {
 const newline = 0x0a;
 
 /**
- * The lines of a batch, counted from `firstCounter`. A line that is not JSON counts as the event whose turn it is.
+ * The lines of a batch, counted from `firstCounter`, parsed one at a time: with hundreds of jobs, what is parsed of a batch
+ * must not live longer than it is looked at. A line that is not JSON counts as the event whose turn it is.
  * Throws `invalid` when the number of lines or a counter is not what the batch claims.
  */
-export const readBatch = (raw: Buffer, firstCounter: number, lastCounter: number): Line[] => {
-  const lines = cutLines(raw, firstCounter);
-  if (lines.length !== lastCounter - firstCounter + 1) {
+export function* readBatch(raw: Buffer, firstCounter: number, lastCounter: number): Generator<Line> {
+  const count = countLines(raw);
+  if (count !== lastCounter - firstCounter + 1) {
     throw new PlatformError(
       'invalid',
-      `The batch has ${lines.length} lines, its headers say counters ${firstCounter} to ${lastCounter}.`,
+      `The batch has ${count} lines, its headers say counters ${firstCounter} to ${lastCounter}.`,
       {
-        details: { lines: lines.length },
+        details: { lines: count },
       },
     );
   }
-  for (const line of lines) {
+  for (const line of eachLine(raw, firstCounter)) {
     const said = line.event?.['counter'];
     if (line.event && said !== line.counter) {
       throw new PlatformError(
@@ -39,26 +40,29 @@ export const readBatch = (raw: Buffer, firstCounter: number, lastCounter: number
         },
       );
     }
+    yield line;
   }
-  return lines;
-};
+}
 
 /** The lines of stored bytes: what was checked once is not checked again. */
-export const cutLines = (raw: Buffer, firstCounter: number): Line[] => {
-  const lines: Line[] = [];
-  let start = 0;
-  while (start < raw.length) {
+export const cutLines = (raw: Buffer, firstCounter: number): Line[] => [...eachLine(raw, firstCounter)];
+
+function* eachLine(raw: Buffer, firstCounter: number): Generator<Line> {
+  for (let [start, counter] = [0, firstCounter]; start < raw.length; counter++) {
     const found = raw.indexOf(newline, start);
     const end = found < 0 ? raw.length : found;
-    lines.push({
-      counter: firstCounter + lines.length,
-      start,
-      end,
-      event: parseObject(raw.toString('utf8', start, end)),
-    });
+    yield { counter, start, end, event: parseObject(raw.toString('utf8', start, end)) };
     start = end + 1;
   }
-  return lines;
+}
+
+const countLines = (raw: Buffer): number => {
+  let count = 0;
+  for (let start = 0; start < raw.length; count++) {
+    const found = raw.indexOf(newline, start);
+    start = found < 0 ? raw.length : found + 1;
+  }
+  return count;
 };
 
 const parseObject = (text: string): Record<string, unknown> | null => {
