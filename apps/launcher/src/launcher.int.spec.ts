@@ -10,6 +10,7 @@ import {
   ListJobs,
   type Job,
 } from '@gantry/contracts/job';
+import { ReadJobForArchive } from '@gantry/contracts/proof';
 import { RecordAgentStarted, RecordSealed } from '@gantry/contracts/record';
 import { PinProject, SnapshotJobTemplate } from '@gantry/contracts/template';
 import type { RunningService } from '@gantry/service/boot';
@@ -78,6 +79,13 @@ describe('a launched job', () => {
     expect(await world.timeline(jobId)).toEqual([
       'job.requested', 'job.pinned', 'job.dispatched', 'job.image_cached', 'job.pod_created', 'job.record_sealed', 'job.pod_destroyed', 'job.finished',
     ]); // prettier-ignore
+    // What ingest archives it from: the same job, and its stream with its chain.
+    const told = await world.gateway.call(ReadJobForArchive, { jobId });
+    expect(told.job).toEqual(job);
+    expect(told.events.map(({ type }) => type)).toEqual(await world.timeline(jobId));
+    await expect(world.gateway.call(ReadJobForArchive, { jobId: randomUUID() })).rejects.toMatchObject({
+      code: 'not_found',
+    });
     expect(world.machine.pods.size).toBe(0);
     expect(world.neighbours.notedDigests).toContain('sha256:d1');
     const { rows } = await launcher.kit.pool.query('select * from launcher.unfinished_job');
