@@ -15,7 +15,7 @@ import { liveCase } from './bench/live.case.js';
 import { launchCase, memoryCase, startCase } from './bench/start.case.js';
 import { storageCase } from './bench/storage.case.js';
 import { startWorld, wipeWorld, type World } from './bench/world.js';
-import { exitCodes, print, printJson } from './terminal.js';
+import { exitCodes, print, printJson, report } from './terminal.js';
 
 /** In the order they run: those of one mode together. */
 const cases: BenchCase[] = [
@@ -49,11 +49,12 @@ export const benchCommand = async (names: string[], options: BenchOptions): Prom
   const chosen = choose(names);
   const size = sizeOf(options.size);
   const reports: Report[] = [];
+  const failed: string[] = [];
   const stopWiping = wipeWhenStopped();
   try {
     for (const mode of ['embedded', 'separate'] as const) {
       const those = chosen.filter((each) => each.mode === mode);
-      if (those.length > 0) reports.push(...(await runIn(mode, those, size)));
+      if (those.length > 0) reports.push(...(await runIn(mode, those, size, failed)));
     }
   } finally {
     say('wiping the measured Gantry');
@@ -62,6 +63,8 @@ export const benchCommand = async (names: string[], options: BenchOptions): Prom
   }
   if (options.json) printJson(forPrograms(reports));
   else print(options.markdown ? forMarkdown(reports) : forPeople(reports));
+  // Whatever the size: a case that did not run to its end is a failure.
+  if (failed.length > 0) return exitCodes.failed;
   const missed = reports.flatMap(({ bounds }) => bounds).some((bound) => !isKept(bound));
   // Tiny runs show that it works; their figures mean nothing.
   return missed && size === 'full' ? exitCodes.failed : exitCodes.ok;
@@ -85,7 +88,13 @@ const sizeOf = (text = 'full'): Size => {
 
 const say = (text: string): void => void process.stderr.write(`  … ${text}\n`);
 
-const runIn = async (mode: World['mode'], those: BenchCase[], size: Size): Promise<Report[]> => {
+/** One case that fails does not take the others' figures with it: its name goes to `failed`. */
+const runIn = async (
+  mode: World['mode'],
+  those: BenchCase[],
+  size: Size,
+  failed: string[],
+): Promise<Report[]> => {
   say(`starting a Gantry to be measured (${mode === 'embedded' ? 'one process' : 'a process per service'})`);
   let world = await startWorld(mode, true);
   const reports: Report[] = [];
@@ -102,7 +111,12 @@ const runIn = async (mode: World['mode'], those: BenchCase[], size: Size): Promi
       };
       say(`${each.name}: ${each.title}`);
       const started = performance.now();
-      reports.push(...(await each.run(context)));
+      try {
+        reports.push(...(await each.run(context)));
+      } catch (error) {
+        failed.push(each.name);
+        report(error);
+      }
       say(`${each.name}: took ${((performance.now() - started) / 1_000).toFixed(0)} s`);
     }
   } finally {
