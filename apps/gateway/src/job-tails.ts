@@ -24,6 +24,8 @@ const POLL_MILLISECONDS = 2_000;
 const PAGES_KEPT = 8;
 /** Batches that one job hands out at most in a second, all watchers together. */
 const BATCHES_PER_SECOND = 5_000;
+/** Nobody sees the difference, and a job that prints a lot is read in pages instead of in crumbs: each read costs ingest the same. */
+const SHORTEST_PACE_MILLISECONDS = 40;
 const LONGEST_PACE_MILLISECONDS = 100;
 /** So many of the last release are waited for, and so long. */
 const MOST = 0.9;
@@ -231,7 +233,10 @@ class Tail {
   private consider(): void {
     if (!this.pending || this.waiting.size === 0) return;
     const passed = performance.now() - this.released;
-    const pace = Math.min((this.watchers / BATCHES_PER_SECOND) * 1_000, LONGEST_PACE_MILLISECONDS);
+    const pace = Math.min(
+      Math.max((this.watchers / BATCHES_PER_SECOND) * 1_000, SHORTEST_PACE_MILLISECONDS),
+      LONGEST_PACE_MILLISECONDS,
+    );
     const together = this.back >= this.out * MOST;
     const wait = (together ? pace : LONGEST_HOLD_MILLISECONDS) - passed;
     if (this.release) clearTimeout(this.release);
