@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
 const root = join(import.meta.dirname, '../..');
@@ -27,8 +28,14 @@ declare module 'vitest' {
 
 /** Starts it; the returned function stops it. */
 export default function setup(project: TestProject): () => void {
-  return startWorld(project, 'e2e', { GANTRY_TEMPLATES_GIT_SILENCE_SECONDS: '5' });
+  return startWorld(project, 'e2e', {
+    GANTRY_TEMPLATES_GIT_SILENCE_SECONDS: '5',
+    GANTRY_INGEST_RETENTION_SWEEP_SECONDS: '2',
+    GANTRY_INGEST_ARCHIVE: pathToFileURL(join(homeOf('e2e'), 'archive')).href,
+  });
 }
+
+const homeOf = (folder: string): string => join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), folder);
 
 /** Starts a Gantry in a folder of its own, with this in its environment; the returned function stops it. */
 export const startWorld = (
@@ -36,7 +43,7 @@ export const startWorld = (
   folder: string,
   settings: NodeJS.ProcessEnv,
 ): (() => void) => {
-  const home = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), folder);
+  const home = homeOf(folder);
   const env = { ...process.env, GANTRY_HOME: home, GANTRY_PROCESSES: 'separate', ...settings };
   const gantry = (...args: string[]) =>
     execFileSync(join(root, 'gantry'), args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
