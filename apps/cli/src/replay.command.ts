@@ -36,7 +36,7 @@ async function* archiveEvents(
 }
 
 const EVENTS = `query ($id: ID!, $after: Int) { job(id: $id) { events(first: 500, after: $after) {
-  hasNextPage lastCounter nodes { counter created stdout } } } }`;
+  hasNextPage lastCounter nodes { counter created stdout startLine endLine } } } }`;
 
 async function* jobEvents(endpoint: Endpoint, id: string, from: number): AsyncGenerator<ShownEvent> {
   for (let after = Math.max(0, from - 1); ;) {

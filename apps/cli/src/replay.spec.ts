@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import type { ShownEvent } from './archive/archive.js';
 import { replay } from './replay.js';
 
 const at = (seconds: number, stdout: string | null = `at ${seconds}`) => ({
   counter: 1,
   created: new Date(1_700_000_000_000 + seconds * 1_000).toISOString(),
   stdout: stdout ?? '',
+  startLine: 0,
+  endLine: stdout === '' ? 0 : 1,
 });
 
 /** What a replay does, in order. */
-const play = async (events: { counter: number; created: string | null; stdout: string }[], speed = 1) => {
+const play = async (events: ShownEvent[], speed = 1) => {
   const did: (string | number)[] = [];
   const source = async function* () {
     yield* events;
@@ -41,8 +44,22 @@ describe('a replay', () => {
     expect(await play([at(0), at(0.3, ''), at(0.4)])).toEqual(['at 0', 400, 'at 0.4']);
   });
 
+  it('prints the blank lines that end an event', async () => {
+    const written: string[] = [];
+    const source = async function* () {
+      yield { ...at(0, 'recap'), endLine: 3 };
+    };
+    await replay(source(), {
+      speed: 1,
+      write: async (text) => void written.push(text),
+      onPause: () => undefined,
+      wait: async () => undefined,
+    });
+    expect(written).toEqual(['recap\n\n\n']);
+  });
+
   it('is not held up by a clock that goes back, nor by an event without a time', async () => {
-    expect(await play([at(5), at(3), { counter: 3, created: null, stdout: 'now' }, at(5.1)])).toEqual([
+    expect(await play([at(5), at(3), { ...at(0, 'now'), created: null }, at(5.1)])).toEqual([
       'at 5', 'at 3', 'now', 100, 'at 5.1',
     ]); // prettier-ignore
   });

@@ -21,14 +21,15 @@ const SHORTEST_MILLISECONDS = 4;
 export const replay = async (events: AsyncIterable<ShownEvent>, settings: ReplaySettings): Promise<void> => {
   let shownAt: number | null = null;
   let owed = 0;
-  for await (const { created, stdout } of events) {
+  for await (const { created, stdout, startLine, endLine } of events) {
     const at = created === null ? Number.NaN : Date.parse(created);
     if (!Number.isNaN(at)) {
       const passed = shownAt === null ? 0 : Math.max(0, at - shownAt);
       shownAt = Math.max(at, shownAt ?? at);
       owed += passed / settings.speed;
     }
-    if (stdout === '') continue;
+    const printed = printedBy({ stdout, startLine, endLine });
+    if (printed === '') continue;
     if (owed > LONGEST_MILLISECONDS) {
       settings.onPause((owed * settings.speed) / 1_000);
       owed = LONGEST_MILLISECONDS;
@@ -37,6 +38,20 @@ export const replay = async (events: AsyncIterable<ShownEvent>, settings: Replay
       await settings.wait(owed);
       owed = 0;
     }
-    await settings.write(`${stdout}\n`);
+    await settings.write(printed);
   }
+};
+
+/** More blank lines than this in one event are nobody's output. */
+const MOST_BLANK = 10_000;
+
+/** What an event printed, blank lines at its end included. */
+const printedBy = ({
+  stdout,
+  startLine,
+  endLine,
+}: Pick<ShownEvent, 'stdout' | 'startLine' | 'endLine'>): string => {
+  const lines = stdout === '' ? [] : stdout.split(/\r?\n/);
+  const blank = Math.min(MOST_BLANK, Math.max(0, endLine - startLine - lines.length));
+  return [...lines, ...Array.from({ length: blank }, () => '')].map((line) => `${line}\n`).join('');
 };

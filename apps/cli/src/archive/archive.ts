@@ -186,6 +186,9 @@ export interface ShownEvent {
   counter: number;
   created: string | null;
   stdout: string;
+  /** Where it stands in the output: an event may print blank lines that its text does not end with. */
+  startLine: number;
+  endLine: number;
 }
 
 /** The events in a chunk's bytes; lines that are no JSON are left out. Throws when it cannot be unpacked, or not within 64 MiB. */
@@ -196,9 +199,17 @@ export const eventsOf = async (payload: Buffer): Promise<ShownEvent[]> => {
     .split('\n')
     .flatMap((line) => {
       try {
-        const { counter, created, stdout } = JSON.parse(line) as Record<string, unknown>;
-        if (typeof counter !== 'number') return [];
-        return { counter, created: typeof created === 'string' ? created : null, stdout: typeof stdout === 'string' ? stdout : '' }; // prettier-ignore
+        const event = JSON.parse(line) as Record<string, unknown>;
+        if (typeof event['counter'] !== 'number') return [];
+        const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+        const whole = (value: unknown): number => (Number.isInteger(value) ? (value as number) : 0);
+        return {
+          counter: event['counter'],
+          created: text(event['created']),
+          stdout: text(event['stdout']) ?? '',
+          startLine: whole(event['start_line']),
+          endLine: whole(event['end_line']),
+        };
       } catch {
         return [];
       }
