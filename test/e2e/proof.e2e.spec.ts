@@ -28,7 +28,7 @@ beforeAll(async () => {
   jobId = (await over(await launch('Demo Job Template'))).id;
   const { postgres } = JSON.parse(readFileSync(join(world.home, 'ports.json'), 'utf8')) as { postgres: number };
   const password = readFileSync(join(world.home, 'secrets', 'postgres-admin'), 'utf8').trim();
-  admin = new pg.Client({ host: '127.0.0.1', port: postgres, user: 'gantry_admin', password, database: 'postgres' });
+  admin = new pg.Client({ host: '127.0.0.1', port: postgres, user: 'gantry_admin', password, database: 'gantry' });
   await admin.connect();
 }); // prettier-ignore
 afterAll(async () => {
