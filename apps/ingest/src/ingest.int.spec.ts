@@ -44,7 +44,7 @@ import { ingestModule } from './app.module.js';
 import type { IngestConfig } from './config.js';
 import { chainStart } from './record.commands.js';
 import { keepForEver } from './retention.js';
-import { createTestPod, type TestPod } from './test-pod.js';
+import { createTestPod, type TestPod } from './testing/pod.js';
 
 const organizationId = newId();
 const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });

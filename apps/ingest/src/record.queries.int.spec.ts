@@ -16,7 +16,7 @@ import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createIngest, type Ingest } from './ingest.js';
 import { listenTcp } from './pods.listen.js';
-import { createTestPod, type TestPod } from './test-pod.js';
+import { createTestPod, type TestPod } from './testing/pod.js';
 
 const organizationId = newId();
 const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });

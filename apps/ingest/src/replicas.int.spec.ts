@@ -20,7 +20,7 @@ import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chainStart } from './record.commands.js';
-import { createTestPod, type PodReply, type TestBatch, type TestPod } from './test-pod.js';
+import { createTestPod, type PodReply, type TestBatch, type TestPod } from './testing/pod.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const object = { sha256: '0'.repeat(64), sizeBytes: 1 };

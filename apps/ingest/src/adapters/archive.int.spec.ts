@@ -1,4 +1,4 @@
-/** One suite for every archive; what the S3 server is, and is not, stands in s3-test-server.ts. */
+/** One suite for every archive; what the S3 server is, and is not, stands in src/testing/s3-server.ts. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Archive, ArchiveFile } from '../retention.port.js';
 import { createFileArchive } from './archive-files.js';
 import { createS3Archive, type S3Settings } from './archive-s3.js';
-import { startS3, type TestS3 } from './s3-test-server.js';
+import { startS3, type TestS3 } from '../testing/s3-server.js';
 
 let home: string;
 let plain: TestS3;

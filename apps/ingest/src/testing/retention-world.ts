@@ -15,7 +15,7 @@ import { NO_TEMPLATE, partitionFor } from '../domain/retention.js';
 import { createIngest, type Ingest } from '../ingest.js';
 import { listenTcp } from '../pods.listen.js';
 import type { RetentionSettings } from '../retention.js';
-import { createTestPod, type TestPod } from '../test-pod.js';
+import { createTestPod, type TestPod } from './pod.js';
 
 /** Where ingest's migrations lie. */
 export const migrations = fileURLToPath(new URL('../../migrations/', import.meta.url));

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { chainStart } from './record.commands.js';
+import { chainStart } from '../record.commands.js';
 
 /** An answer of the pod port. */
 export interface PodReply {
