@@ -683,7 +683,7 @@ class Outbox:
         batch.raw_bytes = len(raw)
         batch.previous = self.hash
         batch.hash = self.hash = hashlib.sha256(bytes.fromhex(batch.previous) + raw).hexdigest()
-        batch.body = gzip.compress(raw, 1, mtime=0)
+        batch.body = gzip.compress(raw, 6, mtime=0)
         batch.size = len(batch.body)
         self._spool.put(batch)
         self._pending.append(batch)

@@ -60,7 +60,7 @@ export const sealBatch = (chain: Chain, text: string, events: number, lines: num
       'Gantry-Previous-Hash': chain.head,
       'Gantry-Hash': hash,
     },
-    body: gzipSync(raw, { level: 1 }),
+    body: gzipSync(raw, { level: 6 }),
     lastCounter: chain.counter + events,
   };
   [chain.counter, chain.line, chain.head] = [batch.lastCounter, chain.line + lines, hash];
