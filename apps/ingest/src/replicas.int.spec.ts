@@ -1,7 +1,7 @@
 /** Two ingest processes on one database: agents that change between them with every call, and one killed in the middle. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -27,8 +27,8 @@ const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
 const HOSTS = 5;
 
 interface Replica {
+  /** Where pods call; another port after each start. */
   pods: number;
-  http: number;
   process: ChildProcess | null;
 }
 
@@ -47,40 +47,42 @@ let postgresUrl: string;
 let launcher: TestCaller;
 let replicas: Replica[];
 
-const findPort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-
+/** On ports of its own choosing, which its log tells: one looked for beforehand may be taken by the time it is used. */
 const start = async (replica: Replica): Promise<void> => {
-  replica.process = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
-    stdio: 'ignore',
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
+    stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],
       GANTRY_INGEST_POSTGRES_URL: postgresUrl,
       GANTRY_NATS_URL: nats.url,
-      GANTRY_INGEST_HTTP: `127.0.0.1:${replica.http}`,
-      GANTRY_INGEST_PODS_HTTP: `127.0.0.1:${replica.pods}`,
+      GANTRY_INGEST_HTTP: '127.0.0.1:0',
+      GANTRY_INGEST_PODS_HTTP: '127.0.0.1:0',
       GANTRY_INGEST_ALLOW_UNSAFE: '1',
     },
   });
-  await eventually(
-    () =>
-      fetch(`http://127.0.0.1:${replica.http}/readyz`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    { timeoutMs: 40_000, what: 'a replica to be ready' },
-  );
+  replica.process = child;
+  const port = (address: string): number => Number(address.split(':').at(-1));
+  let last = '';
+  let http = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = line;
+    const said = JSON.parse(line) as { msg: string; http?: string; pods?: string };
+    if (said.pods) replica.pods = port(said.pods);
+    if (said.msg === 'ready') http = port(said.http!);
+    if (http) break;
+  }
+  if (!http) throw new Error(`A replica ended while it started: ${last}`);
+  child.stdout.resume();
+  await eventually(() => fetch(`http://127.0.0.1:${http}/readyz`).then(({ ok }) => ok), {
+    timeoutMs: 40_000,
+    what: 'a replica to be ready',
+  });
 };
 
 const kill = async (replica: Replica, signal: NodeJS.Signals): Promise<void> => {
   const { process: child } = replica;
   replica.process = null;
-  if (!child) return;
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);
   await gone;
@@ -110,9 +112,7 @@ beforeAll(async () => {
   admin = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
   connection = await connectNats({ url: nats.url, name: 'test' });
   await ensureStreams(connection);
-  replicas = [];
-  for (let index = 0; index < 2; index++)
-    replicas.push({ pods: await findPort(), http: await findPort(), process: null });
+  replicas = [0, 1].map(() => ({ pods: 0, process: null }));
   launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher' });
   await Promise.all(replicas.map(start));
 });
