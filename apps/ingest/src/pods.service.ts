@@ -12,7 +12,7 @@ import { staleEpoch } from './record.commands.js';
 export const agentLimits = {
   chunkEvents: 200,
   chunkBytes: 262_144,
-  flushMilliseconds: 50,
+  flushMilliseconds: 80,
   spoolBytes: 67_108_864,
   heartbeatSeconds: 2,
   graceSeconds: 10,

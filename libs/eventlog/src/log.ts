@@ -28,7 +28,7 @@ export interface AppendOptions {
 export interface TailOptions {
   /** Ends the tail without an error. */
   signal?: AbortSignal;
-  /** Longest wait before looking again when nobody wakes it, in milliseconds; 200 when left out. */
+  /** Longest wait before looking again when nobody wakes it, in milliseconds; 500 when left out. */
   pollMs?: number;
   /** Events at most in one batch; 500 when left out. */
   limit?: number;
@@ -185,7 +185,7 @@ async function* tailFrom(
   readAll: EventLog['readAll'],
   waker: Waker,
   after: Checkpoint,
-  { signal, pollMs = 200, limit = 500, onUnavailable }: TailOptions,
+  { signal, pollMs = 500, limit = 500, onUnavailable }: TailOptions,
 ): AsyncGenerator<StoredEvent[]> {
   let failures = 0;
   // After news the next looks come quickly: an event that we were woken for stays hidden while any other transaction

@@ -37,7 +37,7 @@ export interface ProjectionSettings {
   types?: readonly string[];
   /** Events at most in one transaction; 500 when left out. */
   batchSize?: number;
-  /** Longest wait before looking again, in milliseconds; 200 when left out. */
+  /** Longest wait before looking again, in milliseconds; 500 when left out. */
   pollMs?: number;
   /** Told of every failure that is ridden out. */
   onRetry?: (error: PlatformError) => void;
@@ -81,7 +81,7 @@ const retryDelayMs = 250;
 
 /** A projection at rest; `run` sets it going. */
 export const createProjection = (settings: ProjectionSettings): Projection => {
-  const { log, pool, name, pollMs = 200, batchSize = 500 } = settings;
+  const { log, pool, name, pollMs = 500, batchSize = 500 } = settings;
   const checkpoint = checkpointStore(log.schema, name);
   const wanted = settings.types && new Set(settings.types);
   const committed = createWaker();

@@ -38,7 +38,7 @@ export const concurrentCase: BenchCase = {
       return [
         {
           case: 'concurrent',
-          what: `${jobs.length} agents, ${EVENTS_PER_SECOND_EACH} events/s each, a batch each 50 ms; latency: printed until committed and answered`,
+          what: `${jobs.length} agents, ${EVENTS_PER_SECOND_EACH} events/s each, a batch each 80 ms; latency: printed until committed and answered`,
           events,
           seconds,
           eventsPerSecond: events / seconds,

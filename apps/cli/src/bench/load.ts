@@ -53,7 +53,7 @@ export type LoadWord =
   | { kind: 'failed'; message: string };
 
 /** The agent's own: docs/PROTOCOL.md, limits.flushMilliseconds. */
-const FLUSH_MILLISECONDS = 50;
+const FLUSH_MILLISECONDS = 80;
 
 interface Player {
   job: BenchJob;
@@ -87,7 +87,7 @@ const flood = async (plan: LoadPlan, player: Player): Promise<number> => {
   return player.prepared.length;
 };
 
-/** Prints at its rate, sends as the agent does: a batch each 50 ms or when it is full, one call at a time. */
+/** Prints at its rate, sends as the agent does: a batch each 80 ms or when it is full, one call at a time. */
 const pace = async (
   plan: LoadPlan,
   player: Player,
@@ -102,7 +102,7 @@ const pace = async (
   const dueNow = (): number => Math.floor((clock() - started) / interval) + 1 - sent;
   for (let sentAt = 0; sent < plan.eventsPerJob;) {
     const most = Math.min(plan.batchEvents, plan.eventsPerJob - sent);
-    // Not before there is one, then 50 ms after the last batch or when this one is full.
+    // Not before there is one, then 80 ms after the last batch or when this one is full.
     await pause(started + sent * interval - clock());
     while (dueNow() < most && clock() < sentAt + FLUSH_MILLISECONDS)
       await pause(Math.min(sentAt + FLUSH_MILLISECONDS - clock(), 10));
