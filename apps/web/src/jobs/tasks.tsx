@@ -83,11 +83,15 @@ const Row = ({ job, task, extent }: { job: JobDetail; task: TaskSummary; extent:
         </>
       ) : null}
     </Table.Td>
-    {results.map(({ key, className }) => (
-      <Table.Td key={key} ta="right" className={`tabular count ${task[key] > 0 ? className : 'is-zero'}`}>
-        {task[key]}
-      </Table.Td>
-    ))}
+    <Table.Td className="task-results">
+      {results
+        .filter(({ key }) => task[key] > 0)
+        .map(({ key, word, className }) => (
+          <span key={key} className={`tabular nowrap count ${className}`}>
+            {task[key]} {word}
+          </span>
+        ))}
+    </Table.Td>
   </Table.Tr>
 );
 
@@ -126,8 +130,10 @@ export const Tasks = ({ job }: { job: JobDetail }) => {
         <Table aria-label="Tasks" data-testid="tasks-table" className="data-table tasks-table">
           <Table.Thead>
             <Table.Tr>
-              <Table.Th scope="col">Task</Table.Th>
-              <Table.Th scope="col" w="30%">
+              <Table.Th scope="col" w="28%">
+                Task
+              </Table.Th>
+              <Table.Th scope="col" w="26%">
                 When
               </Table.Th>
               <Table.Th scope="col" ta="right">
@@ -136,11 +142,7 @@ export const Tasks = ({ job }: { job: JobDetail }) => {
               <Table.Th scope="col" visibleFrom="sm">
                 Slowest host
               </Table.Th>
-              {results.map(({ key, word }) => (
-                <Table.Th key={key} scope="col" ta="right">
-                  {word}
-                </Table.Th>
-              ))}
+              <Table.Th scope="col">Results</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
