@@ -3,7 +3,7 @@ import { Button, Group, SegmentedControl, Select, Text, TextInput } from '@manti
 import { useDebouncedValue } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ListTree, X } from 'lucide-react';
-import { useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { tellClock } from '../shell/format.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
@@ -161,7 +161,10 @@ export const Events = ({ job }: { job: JobDetail }) => {
   });
   const items = virtual.getVirtualItems();
   const nearEnd = (items.at(-1)?.index ?? 0) >= events.length - 40;
-  if (more && nearEnd && !loading && problem === undefined) queueMicrotask(loadMore);
+  const wantsMore = more && nearEnd && !loading && problem === undefined;
+  useEffect(() => {
+    if (wantsMore) loadMore();
+  });
   return (
     <div className="output events">
       <EventTools asked={asked} events={events} more={more} />
