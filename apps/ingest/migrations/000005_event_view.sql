@@ -265,7 +265,9 @@ select
     and line.event #> '{event_data,ignore_errors}' is distinct from 'true', false) as failed,
   coalesce(line.event #> '{event_data,res,changed}' = 'true', false) as changed,
   line.event ->> 'created' as created,
-  case when jsonb_typeof(line.event #> '{event_data,duration}') = 'number' then (line.event #>> '{event_data,duration}')::float8 end as duration_seconds,
+  -- jsonb holds numbers that float8 does not (1e400): one such duration must not break every query of its job.
+  case when jsonb_typeof(line.event #> '{event_data,duration}') = 'number' and (line.event #>> '{event_data,duration}')::numeric between 0 and 1e9
+    then round((line.event #>> '{event_data,duration}')::numeric, 6)::float8 end as duration_seconds,
   line.event ->> 'stdout' as stdout,
   line.event -> 'start_line' as start_line,
   line.event -> 'end_line' as end_line,
