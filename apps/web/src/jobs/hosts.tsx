@@ -1,8 +1,8 @@
 /** Results by host, as they are counted. */
-import { Button, Group, ScrollArea, Table, Text, Tooltip } from '@mantine/core';
+import { ScrollArea, Table, Tooltip } from '@mantine/core';
 import { Server } from 'lucide-react';
 import { useQuery } from '../api/use-query.js';
-import { usePaging } from '../shell/data-table.js';
+import { ListFoot, usePaging } from '../shell/data-table.js';
 import { Panel } from '../shell/page.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
 import { hostsQuery, isOver, type HostSummary, type JobDetail } from './job.queries.js';
@@ -107,23 +107,7 @@ export const Hosts = ({ job }: { job: JobDetail }) => {
           </Table.Tbody>
         </Table>
       </ScrollArea>
-      <Group justify="space-between" px="md" py={8} className="table-foot">
-        <Text fz="xs" c="dimmed">
-          {list.totalCount.toLocaleString()} hosts
-        </Text>
-        <Group gap={4}>
-          {paging.page > 1 && (
-            <Button size="compact-xs" variant="subtle" onClick={paging.previous}>
-              Previous
-            </Button>
-          )}
-          {list.pageInfo.hasNextPage && (
-            <Button size="compact-xs" variant="subtle" onClick={() => paging.next(list.pageInfo.endCursor)}>
-              Next
-            </Button>
-          )}
-        </Group>
-      </Group>
+      <ListFoot list={list} paging={paging} noun="host" />
     </Panel>
   );
 };

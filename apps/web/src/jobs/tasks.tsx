@@ -1,10 +1,10 @@
 /** Tasks of a job in time: when each ran, for how long, on which host longest, and how it went. */
-import { Anchor, Button, Group, ScrollArea, Table, Text, Tooltip } from '@mantine/core';
+import { Anchor, ScrollArea, Table, Text, Tooltip } from '@mantine/core';
 import { ListChecks } from 'lucide-react';
 import { Link } from 'react-router';
 import { useQuery } from '../api/use-query.js';
-import { usePaging } from '../shell/data-table.js';
-import { tellCount, tellDuration } from '../shell/format.js';
+import { ListFoot, usePaging } from '../shell/data-table.js';
+import { tellDuration } from '../shell/format.js';
 import { Panel } from '../shell/page.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
 import { barOf, extentOf, type Extent } from './task-bar.js';
@@ -152,23 +152,7 @@ export const Tasks = ({ job }: { job: JobDetail }) => {
           </Table.Tbody>
         </Table>
       </ScrollArea>
-      <Group justify="space-between" px="md" py={8} className="table-foot">
-        <Text fz="xs" c="dimmed">
-          {tellCount(list.totalCount, 'task')}
-        </Text>
-        <Group gap={4}>
-          {paging.page > 1 && (
-            <Button size="compact-xs" variant="subtle" onClick={paging.previous}>
-              Previous
-            </Button>
-          )}
-          {list.pageInfo.hasNextPage && (
-            <Button size="compact-xs" variant="subtle" onClick={() => paging.next(list.pageInfo.endCursor)}>
-              Next
-            </Button>
-          )}
-        </Group>
-      </Group>
+      <ListFoot list={list} paging={paging} noun="task" />
     </Panel>
   );
 };

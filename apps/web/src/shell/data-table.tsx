@@ -54,6 +54,48 @@ interface DataTableProps<Row> {
 
 const pluralOf = (noun: string): string => (noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`);
 
+/** The end of a list: how many there are, which page this is, and the way to the others. */
+export const ListFoot = ({
+  list,
+  paging,
+  noun,
+}: {
+  list: Pick<Connection<unknown>, 'totalCount' | 'pageInfo'>;
+  paging: Paging;
+  noun: string;
+}) => (
+  <Group justify="space-between" px="md" py={8} className="table-foot">
+    <Text c="dimmed" fz="xs">
+      {list.totalCount.toLocaleString()} {list.totalCount === 1 ? noun : pluralOf(noun)}
+      {paging.page > 1 && ` · page ${paging.page}`}
+    </Text>
+    {(paging.page > 1 || list.pageInfo.hasNextPage) && (
+      <Group gap={4}>
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          color="gray"
+          leftSection={<ChevronLeft size={14} />}
+          disabled={paging.page === 1}
+          onClick={paging.previous}
+        >
+          Previous
+        </Button>
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          color="gray"
+          rightSection={<ChevronRight size={14} />}
+          disabled={!list.pageInfo.hasNextPage}
+          onClick={() => paging.next(list.pageInfo.endCursor)}
+        >
+          Next
+        </Button>
+      </Group>
+    )}
+  </Group>
+);
+
 /** The table with its states. */
 export const DataTable = <Row,>(props: DataTableProps<Row>) => {
   const { list, problem, paging, columns } = props;
@@ -102,38 +144,7 @@ export const DataTable = <Row,>(props: DataTableProps<Row>) => {
           </Table>
         </Table.ScrollContainer>
       )}
-      {list && (
-        <Group justify="space-between" px="md" py={8} className="table-foot">
-          <Text c="dimmed" fz="xs">
-            {list.totalCount.toLocaleString()} {list.totalCount === 1 ? props.noun : pluralOf(props.noun)}
-            {paging.page > 1 && ` · page ${paging.page}`}
-          </Text>
-          {(paging.page > 1 || list.pageInfo.hasNextPage) && (
-            <Group gap={4}>
-              <Button
-                size="compact-xs"
-                variant="subtle"
-                color="gray"
-                leftSection={<ChevronLeft size={14} />}
-                disabled={paging.page === 1}
-                onClick={paging.previous}
-              >
-                Previous
-              </Button>
-              <Button
-                size="compact-xs"
-                variant="subtle"
-                color="gray"
-                rightSection={<ChevronRight size={14} />}
-                disabled={!list.pageInfo.hasNextPage}
-                onClick={() => paging.next(list.pageInfo.endCursor)}
-              >
-                Next
-              </Button>
-            </Group>
-          )}
-        </Group>
-      )}
+      {list && <ListFoot list={list} paging={paging} noun={props.noun} />}
     </Panel>
   );
 };
