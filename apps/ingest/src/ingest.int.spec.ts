@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,6 +34,7 @@ import {
   type TestIssuer,
 } from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
+import { freePort } from '@gantry/testkit/free-port';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import { Module, type Type } from '@nestjs/common';
@@ -62,7 +63,7 @@ let launcher: TestCaller;
 let gateway: TestCaller;
 let project: { sha256: string; sizeBytes: number };
 let inventory: { sha256: string; sizeBytes: number };
-let freePort: number;
+let port: number;
 
 /** The vault as ingest knows it: one redemption per attempt and key. */
 const vaultModule = (base: BaseConfig): Type => {
@@ -90,17 +91,8 @@ const vaultModule = (base: BaseConfig): Type => {
   return VaultModule;
 };
 
-/** A port that nobody has: the service is told its port and does not tell which it got. */
-const findPort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-
 beforeAll(async () => {
-  freePort = await findPort();
+  port = await freePort();
   [database, nats, home] = await Promise.all([
     freshDatabase(),
     startNats(),
@@ -133,7 +125,7 @@ beforeAll(async () => {
       natsUrl: nats.url,
       keys: issuer.keys,
     }),
-    podsHttp: { host: '127.0.0.1', port: freePort },
+    podsHttp: { host: '127.0.0.1', port },
     podsSocket: join(home, 'run', 'pods.sock'),
     allowUnsafe: true,
     retention: keepForEver,
@@ -171,7 +163,7 @@ const payload = () => ({
   timeoutSeconds: 0,
 });
 const open = async (jobId: string, epoch = 1): Promise<TestPod> => {
-  const pod = createTestPod({ port: freePort }, jobId, epoch);
+  const pod = createTestPod({ port }, jobId, epoch);
   await launcher.call(OpenRecord, {
     jobId,
     epoch,
@@ -269,7 +261,7 @@ describe('the door of the pods', () => {
     expect((await pod.send(batch, { Authorization: 'Bearer nonsense-nonsense-nonsense' })).status).toBe(401);
     expect((await pod.send(batch, { Authorization: `Bearer ${stranger.bearer}` })).status).toBe(401);
     expect((await pod.send(batch, { Authorization: '' })).status).toBe(401);
-    const unknown = createTestPod({ port: freePort }, newId());
+    const unknown = createTestPod({ port }, newId());
     expect(await unknown.call('heartbeat', {})).toMatchObject({
       status: 401,
       body: { code: 'unauthenticated', message: expect.stringContaining('does not open') },
@@ -306,7 +298,7 @@ describe('the door of the pods', () => {
       body: { details: { reason: 'too_large' } },
     });
     const raw = await new Promise<string>((resolve, reject) => {
-      const socket = connect(freePort, '127.0.0.1', () => socket.write('NONSENSE\r\n\r\n'));
+      const socket = connect(port, '127.0.0.1', () => socket.write('NONSENSE\r\n\r\n'));
       socket.once('data', (bytes) => resolve(bytes.toString())).once('error', reject);
     });
     expect(raw).toContain('"code":"invalid"');
@@ -368,7 +360,7 @@ describe('a job record', () => {
   it('takes what is cut anew without storing anything twice', async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    const twin = createTestPod({ port: freePort }, jobId);
+    const twin = createTestPod({ port }, jobId);
     const same = prints(6, 'same');
     await pod.send(pod.cut(same.slice(0, 2)));
     await pod.send(pod.cut(same.slice(2, 4)));
@@ -377,7 +369,7 @@ describe('a job record', () => {
       status: 200,
       body: { committed: 4 },
     });
-    const overlap = createTestPod({ port: freePort }, jobId);
+    const overlap = createTestPod({ port }, jobId);
     expect(await overlap.send(overlap.cut(same), authorization)).toMatchObject({
       status: 409,
       body: { details: { expected: 5, head: pod.head } },
@@ -388,12 +380,9 @@ describe('a job record', () => {
     const jobId = newId();
     const pod = await open(jobId);
     await pod.send(pod.cut(prints(4, 'true')));
-    const liar = createTestPod({ port: freePort }, jobId);
+    const liar = createTestPod({ port }, jobId);
     const authorization = { Authorization: `Bearer ${pod.bearer}` };
-    for (const lie of [
-      liar.cut(prints(4, 'lie')),
-      createTestPod({ port: freePort }, jobId).cut(prints(3, 'lie')),
-    ]) {
+    for (const lie of [liar.cut(prints(4, 'lie')), createTestPod({ port }, jobId).cut(prints(3, 'lie'))]) {
       expect(await liar.send(lie, authorization)).toMatchObject({
         status: 409,
         body: { details: { reason: 'integrity' } },

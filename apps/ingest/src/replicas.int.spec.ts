@@ -1,5 +1,5 @@
 /** Two ingest processes on one database: agents that change between them with every call, and one killed in the middle. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -22,7 +22,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chainStart } from './record.commands.js';
 import { createTestPod, type PodReply, type TestBatch, type TestPod } from './testing/pod.js';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
 const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
 const HOSTS = 5;
 
@@ -47,7 +46,7 @@ let postgresUrl: string;
 let launcher: TestCaller;
 let replicas: Replica[];
 
-/** On ports of its own choosing, which its log tells: one looked for beforehand may be taken by the time it is used. */
+/** The program as it is shipped (built before the tests run), on ports of its own choosing, which its log tells: one looked for beforehand may be taken by the time it is used. */
 const start = async (replica: Replica): Promise<void> => {
   const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -89,12 +88,6 @@ const kill = async (replica: Replica, signal: NodeJS.Signals): Promise<void> => 
 };
 
 beforeAll(async () => {
-  // What is killed is the program as it is shipped.
-  execFileSync('npx', ['nx', 'build', '@gantry/ingest'], {
-    cwd: root,
-    stdio: 'pipe',
-    env: { ...process.env, NX_DAEMON: 'false' },
-  });
   [database, nats] = await Promise.all([freshDatabase(), startNats()]);
   const urls = await provision({
     adminUrl: database.adminUrl,

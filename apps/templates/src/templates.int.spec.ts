@@ -1,7 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +36,7 @@ import {
   type TestCaller,
 } from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
+import { freePort } from '@gantry/testkit/free-port';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -61,14 +61,6 @@ const operator = testPrincipal({ username: 'operator', organizations: { [organiz
 const reader = testPrincipal({ username: 'reader', organizations: { [organizationId]: ['read'] } });
 const plain = testPrincipal({ username: 'plain' });
 const foreignAdmin = testPrincipal({ username: 'foreign', organizations: { [newId()]: ['admin'] } });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 /** git without anybody's settings. */
 const git = async (directory: string, ...args: string[]): Promise<string> => {

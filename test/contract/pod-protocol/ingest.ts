@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,6 +10,7 @@ import { CreateGrant } from '@gantry/contracts/credential';
 import { CancelRecord, CloseRecord, OpenRecord } from '@gantry/contracts/record';
 import { commandSubject, eventSubjects, headers as names, OBJECT_BUCKET } from '@gantry/contracts/subjects';
 import { eventually } from '@gantry/testkit/eventually';
+import { freePort } from '@gantry/testkit/free-port';
 import { startNats } from '@gantry/testkit/nats';
 import { startPostgres } from '@gantry/testkit/postgres';
 import { Objm } from '@nats-io/obj';
@@ -47,7 +47,7 @@ export const startIngest = async (): Promise<Ingest> => {
   };
   try {
     await migrate(postgres.adminUrl, server.url);
-    const ports = await freePorts(3);
+    const ports = [await freePort(), await freePort(), await freePort()];
     for (const [index, service] of ['ingest', 'vault'].entries()) {
       const url = new URL(postgres.adminUrl);
       [url.username, url.password, url.pathname] = [`gantry_${service}`, password(service), '/gantry'];
@@ -180,18 +180,3 @@ const ended = (child: ChildProcess): Promise<void> =>
     child.once('exit', () => resolve());
     child.kill('SIGTERM');
   });
-
-/** Ports that nobody has: a service is told its port and does not tell which it got. */
-const freePorts = async (count: number): Promise<number[]> => {
-  const probes = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    probes.map(
-      (probe) =>
-        new Promise<number>((resolve) =>
-          probe.listen(0, '127.0.0.1', () => resolve((probe.address() as AddressInfo).port)),
-        ),
-    ),
-  );
-  await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
-  return ports;
-};
