@@ -6,6 +6,7 @@ import {
   ListCredentials,
   PinCredentials,
   RedeemGrant,
+  RegistryLogin,
 } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier } from '@gantry/eventlog/sql';
@@ -19,6 +20,7 @@ import { createCredential, pinCredentials } from './credential.commands.js';
 import { credentialProjection, listCredentials } from './credential.projection.js';
 import { typeDefinitions } from './domain/credential-type.js';
 import { endGrant, makeGrant, redeemGrant } from './grant.commands.js';
+import { registryLogin } from './registry-login.js';
 import type { Vault } from './vault.js';
 
 /** The vault: credential types, credentials and one-time grants. */
@@ -58,6 +60,7 @@ const bindVault = (kit: ServiceKit, config: VaultConfig): Vault => {
   kit.handle(CreateCredential, (input, context) => createCredential(vault, input, context));
   kit.handle(ListCredentials, (input, context) => listCredentials(vault, input, context.principal!));
   kit.handle(PinCredentials, (input, context) => pinCredentials(vault, input, context));
+  kit.handle(RegistryLogin, (input, context) => registryLogin(vault, input, context));
   kit.handle(CreateGrant, (input, context) => makeGrant(vault, input, context));
   kit.handle(RedeemGrant, (input, context) => redeemGrant(vault, input, context));
   kit.handle(CloseGrant, (input, context) => endGrant(vault, input, context));

@@ -7,19 +7,23 @@ import {
   type CreateCredential,
   type PinCredentials,
 } from '@gantry/contracts/credential';
-import { makeEvent, parseEvent } from '@gantry/contracts/envelope';
+import { makeEvent, parseEvent, type EventOf } from '@gantry/contracts/envelope';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier, type Sql } from '@gantry/eventlog/sql';
 import { newId, type CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
-import { sealFields } from './adapters/envelope.js';
+import { openFields, sealFields } from './adapters/envelope.js';
 import { looksLikeCertificate, tryPrivateKey, type KeyVerdict } from './adapters/ssh-key.js';
 import { findCredentials } from './credential.projection.js';
 import { findType, typeDefinitions, type TypeDefinition } from './domain/credential-type.js';
 import { checkInputs, wrong, type CheckedInputs } from './domain/inputs.js';
 import { checkPins, noSuchCredential } from './domain/pinning.js';
+import type { OpenCredential } from './injection.js';
 import { Secret } from './secret.js';
 import type { Vault } from './vault.js';
+
+/** A version of a credential, as its event says it. */
+export type CredentialVersion = EventOf<typeof CredentialCreated>['data'];
 
 /** Stream of a credential. */
 const streamOf = (id: string): string => `credential-${id}`;
@@ -173,13 +177,47 @@ export const pinCredentials = async (
   };
 };
 
-/** A credential as it was at a version, by its stream: names and inputs, no secrets. Throws `not_found`. */
-export const readPinned = async ({ log }: Vault, id: string, version: number) => {
+/** A credential as it was at a version, or is now, by its stream: names and inputs, no secrets. Throws `not_found`. */
+export const readPinned = async (
+  { log }: Vault,
+  id: string,
+  version: number | 'newest',
+): Promise<CredentialVersion> => {
+  let found: CredentialVersion | undefined;
   for (const stored of await log.readStream(streamOf(id))) {
     const event = parseEvent(credentialEvents, stored);
-    if (event?.type === 'credential.created' && event.data.version === version) return event.data;
+    if (event?.type !== 'credential.created') continue;
+    if (version === 'newest' || event.data.version === version) found = event.data;
   }
+  if (found) return found;
+  if (version === 'newest') throw noSuchCredential(id);
   throw new PlatformError('not_found', `There is no version ${version} of the credential ${id}.`, {
     details: { id, version },
   });
+};
+
+/** A credential with its secrets. Throws `defect` if one that was given is not there any more, or was tampered with. */
+export const openCredential = async (
+  vault: Vault,
+  credential: CredentialVersion,
+): Promise<OpenCredential> => {
+  const { credentialId: id, version, name, credentialType, inputs, secretFields } = credential;
+  const sealed = await vault.store.loadCredential(vault.pool, id, version);
+  const secret = sealed ? openFields(vault.ring(), { kind: 'credential', id, version }, sealed) : {};
+  const definition = findType(credentialType);
+  if (!definition)
+    throw new PlatformError(
+      'unavailable',
+      `The credential ${name} is of the type ${credentialType}, which this build does not know: upgrade the vault.`,
+    );
+  if (secretFields.some((field) => !secret[field])) {
+    throw new PlatformError(
+      'defect',
+      `Secrets of the credential ${name} are missing from the vault's tables: restore them from a backup.`,
+      {
+        details: { reason: 'integrity', id, version },
+      },
+    );
+  }
+  return { name, definition, plain: inputs, secret };
 };

@@ -11,10 +11,9 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { decideAndAppend, loadAggregate } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { openFields, sealFields, type Owner } from './adapters/envelope.js';
-import { proofHolds, readPodKey, readProofKey, type PodKey } from './adapters/pod-key.js';
+import { proofHolds, readSealingKey, readProofKey, type SealingKey } from './adapters/sealing-key.js';
 import { PROOF_KEY } from './adapters/secret-store.js';
-import { readPinned } from './credential.commands.js';
-import { findType } from './domain/credential-type.js';
+import { openCredential, readPinned } from './credential.commands.js';
 import {
   closeGrant,
   createGrant,
@@ -79,14 +78,14 @@ export const redeemGrant = async (
   context: CallContext,
 ): Promise<OutputOf<typeof RedeemGrant>> => {
   const id = canonical(input);
-  const podKey = await readPodKey(input.publicKey);
-  const { thumbprint } = podKey;
+  const sealingKey = await readSealingKey(input.publicKey);
+  const { thumbprint } = sealingKey;
   const proofKey = await loadProofKey(vault, id);
   const proven = proofKey !== null && proofHolds(proofKey, id, thumbprint, input.proof);
 
   const { state: before } = await loadAggregate(aggregate(vault, id));
   const sealed = judgeRedemption(before, id, thumbprint, proven).redeemed
-    ? await sealCredentials(vault, before.credentials, podKey)
+    ? await sealCredentials(vault, before.credentials, sealingKey)
     : null;
 
   let outcome: RedemptionOutcome | undefined;
@@ -143,7 +142,7 @@ const loadProofKey = async (vault: Vault, id: GrantId): Promise<Buffer | null> =
 const sealCredentials = async (
   vault: Vault,
   pins: readonly PinnedCredential[],
-  podKey: PodKey,
+  sealingKey: SealingKey,
 ): Promise<string | null> => {
   if (pins.length === 0) return null;
   const plaintext = Buffer.from(
@@ -151,7 +150,7 @@ const sealCredentials = async (
     'utf8',
   );
   try {
-    return await podKey.seal(plaintext);
+    return await sealingKey.seal(plaintext);
   } finally {
     plaintext.fill(0);
   }
@@ -159,25 +158,5 @@ const sealCredentials = async (
 
 const openCredentials = (vault: Vault, pins: readonly PinnedCredential[]): Promise<OpenCredential[]> =>
   Promise.all(
-    pins.map(async ({ id, version }) => {
-      const { name, credentialType, inputs, secretFields } = await readPinned(vault, id, version);
-      const sealed = await vault.store.loadCredential(vault.pool, id, version);
-      const secret = sealed ? openFields(vault.ring(), { kind: 'credential', id, version }, sealed) : {};
-      const definition = findType(credentialType);
-      if (!definition)
-        throw new PlatformError(
-          'unavailable',
-          `The credential ${name} is of the type ${credentialType}, which this build does not know: upgrade the vault.`,
-        );
-      if (secretFields.some((field) => !secret[field])) {
-        throw new PlatformError(
-          'defect',
-          `Secrets of the credential ${name} are missing from the vault's tables: restore them from a backup.`,
-          {
-            details: { reason: 'integrity', id, version },
-          },
-        );
-      }
-      return { name, definition, plain: inputs, secret };
-    }),
+    pins.map(async ({ id, version }) => openCredential(vault, await readPinned(vault, id, version))),
   );

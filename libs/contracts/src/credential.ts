@@ -157,12 +157,35 @@ export const CloseGrant = command('vault.grant.close', {
   input: z.object({ jobId: Id, epoch: z.number().int() }),
   output: z.object({}),
 });
+/**
+ * The name and password with which Gantry itself asks an image's registry. `organizationId` is that of the execution environment which
+ * names the credential, null for a global one; `host` is the registry that is about to be asked (`quay.io`, `localhost:5000`).
+ * `sealed`: a compact JWE (ECDH-ES, A256GCM) of `{"password": "..."}` for `publicKey`, a P-256 JWK that the caller made for this one call.
+ * Errors: not_found (also for another organization's), invalid (publicKey), refused with reason credential_kind | registry_host
+ * (a password is sent to no other registry than its own).
+ */
+export const RegistryLogin = command('vault.credential.registry_login', {
+  callers: ['launcher', 'registry'],
+  input: z.object({
+    credentialId: Id,
+    organizationId: Id.nullable(),
+    host: z.string().min(1).max(512),
+    publicKey: z.record(z.string(), z.unknown()),
+  }),
+  output: z.object({
+    /** Empty if the credential has none: then a registry is asked without a login. */
+    username: z.string(),
+    verifySsl: z.boolean(),
+    sealed: z.string(),
+  }),
+});
 /** The vault's commands and queries. */
 export const credentialCommands = [
   ListCredentialTypes,
   CreateCredential,
   ListCredentials,
   PinCredentials,
+  RegistryLogin,
   CreateGrant,
   RedeemGrant,
   CloseGrant,

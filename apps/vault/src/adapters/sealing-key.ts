@@ -1,11 +1,11 @@
-/** The pod's public key: its thumbprint, the proof that belongs to it, and sealing to it. docs/PROTOCOL.md 1.1 and 1.2. */
+/** Public keys that something is sealed to: a pod's, with its thumbprint and proof (docs/PROTOCOL.md 1.1 and 1.2), or that of a service for one call. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '@gantry/contracts/errors';
 import { CompactEncrypt, calculateJwkThumbprint, importJWK, type CryptoKey } from 'jose';
 import { z } from 'zod';
 
 /** A public key that credentials can be sealed to. */
-export interface PodKey {
+export interface SealingKey {
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: string;
   /** A compact JWE, ECDH-ES and A256GCM: only the holder of the private key opens it. */
@@ -16,7 +16,7 @@ const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 const PublicJwk = z.object({ kty: z.literal('EC'), crv: z.literal('P-256'), x: coordinate, y: coordinate });
 
 /** Reads a JWK; members that are not of the public key are not looked at. Throws `invalid`. */
-export const readPodKey = async (jwk: Record<string, unknown>): Promise<PodKey> => {
+export const readSealingKey = async (jwk: Record<string, unknown>): Promise<SealingKey> => {
   const parsed = PublicJwk.safeParse(jwk);
   // Node checks that the point lies on the curve.
   const key = parsed.success ? await importJWK({ ...parsed.data }, 'ECDH-ES').catch(() => null) : null;
