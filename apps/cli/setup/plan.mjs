@@ -1,6 +1,6 @@
 /** What each command needs before it can run, and running that with as much at once as the steps allow. */
 
-/** @typedef {'packages' | 'npm' | 'build' | 'nats' | 'ee' | 'engine' | 'postgres' | 'sshd' | 'machine'} StepName */
+/** @typedef {'packages' | 'npm' | 'build' | 'nats' | 'ee' | 'engine' | 'postgres' | 'sshd' | 'dockerRegistry' | 'machine'} StepName */
 
 /** Which steps must be done before a step. */
 export const AFTER = /** @type {const} */ ({
@@ -12,6 +12,7 @@ export const AFTER = /** @type {const} */ ({
   engine: ['ee'],
   postgres: ['npm'],
   sshd: ['engine'],
+  dockerRegistry: ['packages'],
   machine: ['nats', 'engine', 'postgres', 'packages'],
 });
 
@@ -57,7 +58,7 @@ export function planFor(args) {
   if (command ? !COMMANDS.has(command) : args.length > 0 && !help) return { own: 'usage', steps: [] };
   if (help || !command) return { own: 'help', steps: [] };
   if (!STARTING.has(command)) return { own: undefined, steps: CODE };
-  return { own: undefined, steps: command === 'test' ? [...MACHINE, 'sshd'] : MACHINE };
+  return { own: undefined, steps: command === 'test' ? [...MACHINE, 'sshd', 'dockerRegistry'] : MACHINE };
 }
 
 /**

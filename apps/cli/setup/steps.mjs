@@ -6,6 +6,7 @@ import { podmanEngine, probePodman, runningEngine } from './engine.mjs';
 import { HOME, logOf, makeHome, ROOT } from './home.mjs';
 import { readMachine, writeMachine } from './machine.mjs';
 import { fetchNatsServer, findNatsServer } from './nats.mjs';
+import { fetchProgram } from './packaged-program.mjs';
 import { install, needs } from './packages.mjs';
 import { preparePostgres } from './postgres.mjs';
 import { SetupError, Stopped } from './run.mjs';
@@ -144,6 +145,16 @@ export class Setup {
     const context = { engine: this.builder(), root: ROOT, distro: this.distro, log: logOf('sshd') };
     if (sshdCurrent(context)) return;
     await this.line('Building the SSH host for the tests', () => buildSshd(context));
+  }
+
+  /** The container registry that tests push to and pull from. */
+  async dockerRegistry() {
+    const name = 'docker-registry';
+    if (process.env.GANTRY_TEST_DOCKER_REGISTRY || which(name) || existsSync(join(HOME, 'bin', name))) return;
+    const byHand = `${name} is needed for the tests: put distribution's registry on the PATH under this name, or name it in GANTRY_TEST_DOCKER_REGISTRY.`;
+    await this.line(`Fetching ${name} out of the distribution's package into .gantry/bin`, () =>
+      fetchProgram(name, { home: HOME, log: logOf(name), distro: this.distro, newer: false, byHand }),
+    );
   }
 
   /** Write down what was found. */

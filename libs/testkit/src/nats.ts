@@ -1,20 +1,12 @@
 /** A real nats-server with JetStream for tests; it ends with its worker, however that ends. */
 import { execFile } from 'node:child_process';
-import {
-  accessSync,
-  constants,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from './eventually.js';
 import { logTail, startGuarded } from './guarded-process.js';
+import { isProgram, placesOf } from './programs.js';
 
 /** What a test may set. */
 export interface NatsSettings {
@@ -101,12 +93,8 @@ const readPorts = (directory: string): string | null => {
 export const findNatsServer = async (): Promise<string> => {
   const given = process.env['GANTRY_TEST_NATS_SERVER'];
   if (given) return given;
-  const candidates = [
-    ...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server')),
-    ...homes(),
-  ];
   const seen: string[] = [];
-  for (const program of candidates) {
+  for (const program of placesOf('nats-server')) {
     const version = await versionOf(program);
     if (version === null) continue;
     if (isRecent(version)) return program;
@@ -118,18 +106,9 @@ export const findNatsServer = async (): Promise<string> => {
   );
 };
 
-/** `.gantry/bin` here and in every folder above, and in GANTRY_HOME. */
-const homes = (): string[] => {
-  const own = process.env['GANTRY_HOME'] ? [join(process.env['GANTRY_HOME'], 'bin', 'nats-server')] : [];
-  for (let folder = process.cwd(); ; folder = dirname(folder)) {
-    own.push(join(folder, '.gantry', 'bin', 'nats-server'));
-    if (folder === dirname(folder)) return own;
-  }
-};
-
 const versionOf = async (program: string): Promise<string | null> => {
+  if (!isProgram(program)) return null;
   try {
-    accessSync(program, constants.X_OK);
     const { stdout, stderr } = await run(program, ['--version']);
     return /v?(\d+\.\d+\.\d+)/.exec(stdout + stderr)?.[1] ?? null;
   } catch {
