@@ -1,7 +1,8 @@
 import { eventLogContract, anEvent, someMeta, type LogSubject } from '@gantry/testkit/event-log-contract';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
-import type pg from 'pg';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Checkpoint } from './checkpoint.js';
 import { createEventLog, type EventLog } from './log.js';
 import { provision } from './migrate.js';
 import { openPool } from './sql.js';
@@ -110,5 +111,48 @@ describe('an append with work of its own', () => {
       code: 'unavailable',
     });
     await pool.end();
+  });
+});
+
+describe('a transaction that stays open', () => {
+  let setup: Setup;
+  let log: EventLog;
+  let place: Checkpoint;
+  beforeAll(async () => {
+    setup = await setUp();
+    log = createEventLog({ pool: setup.service, schema: 'testing' });
+    place = await log.last();
+  });
+  afterAll(() => tearDown(setup));
+
+  const open = async (url: string): Promise<{ end(): Promise<void> }> => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    await client.query('begin; create table held (one int)');
+    return { end: () => client.end() };
+  };
+
+  /** Streams of what a tail gives until the first batch, or within half a second. */
+  const next = async (): Promise<string[]> => {
+    for await (const batch of log.tail(place, { signal: AbortSignal.timeout(500) }))
+      return batch.map(({ stream }) => stream);
+    return [];
+  };
+
+  it('in another database of the cluster holds no tail back', async () => {
+    const other = new URL(setup.database.adminUrl);
+    other.pathname = '/postgres';
+    const held = await open(other.href);
+    await log.append('seen', 0, [anEvent()], someMeta);
+    expect(await next()).toEqual(['seen']);
+    await held.end();
+  });
+
+  it('in this database does', async () => {
+    const held = await open(setup.database.adminUrl);
+    await log.append('waits', 0, [anEvent()], someMeta);
+    expect(await next()).toEqual(['seen']);
+    await held.end();
+    expect(await next()).toEqual(['seen', 'waits']);
   });
 });

@@ -68,7 +68,7 @@ export interface Projection {
   /**
    * Empties the tables and replays the whole log, in one transaction: readers go on seeing the old rows, unlocked,
    * until it commits (rows are deleted, not truncated, for TRUNCATE would make readers wait). Running replicas wait
-   * and go on from its end. As long as it takes, tails in the same Postgres cluster do not advance.
+   * and go on from its end. As long as it takes, tails in the same database do not advance.
    */
   rebuild(): Promise<void>;
   /** The stored checkpoint. */

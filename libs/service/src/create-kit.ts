@@ -21,7 +21,7 @@ import { createContext, systemActor } from './context.js';
 import { createHealth, type Health } from './health.js';
 import type { ProjectionDefinition, ReactionDefinition, ServiceKit } from './kit.js';
 import { createLogger, type Logger } from './logger.js';
-import { observedLog, type Appended } from './observed-log.js';
+import { observedLog, observing, type Appended } from './observed-log.js';
 import { pause } from './pause.js';
 import { runRelay } from './relay.js';
 
@@ -207,7 +207,11 @@ const startAll = async (kit: RunningKit, bound: Bound): Promise<void> => {
     );
   }
   if (log) background(runRelay({ log, pool, nats, logger }, signal));
-  for (const run of bound.starts) await untilAvailable(run, logger, signal);
+  for (const run of bound.starts) {
+    const { appended } = await observing(() => untilAvailable(run, logger, signal));
+    // The first command may come at once and need what was made now.
+    if (appended.last) await waitForProjections(bound, appended, logger);
+  }
   for (const reaction of bound.reactions) {
     background(
       consume({
