@@ -100,7 +100,7 @@ export const resolveExecutionEnvironment = async (
   context: CallContext,
 ): Promise<OutputOf<typeof ResolveExecutionEnvironment>> => {
   const environment = await choose(registry, input, context.principal as Principal);
-  const { id, name, image, credentialId } = environment;
+  const { id, name, image, credentialId, organizationId } = environment;
   const reference = parseImageReference(image);
   const pull = environment.pull ?? defaultPull(reference);
   const why = input.executionEnvironmentId ? 'the job template names it' : 'the default of this installation';
@@ -110,6 +110,7 @@ export const resolveExecutionEnvironment = async (
     image,
     pull,
     credentialId,
+    organizationId,
     digest,
     reason: `${why}${remark}`,
   });

@@ -92,6 +92,8 @@ export const ResolveExecutionEnvironment = command('registry.execution_environme
     image: z.string(),
     pull: z.enum(pullPolicies),
     credentialId: Id.nullish(),
+    /** Whose execution environment it is, and so whose its credential must be; null for a global one. */
+    organizationId: Id.nullish(),
     digest: z.string().nullable(),
     /** "the job template names it", "the default of this installation" */
     reason: z.string(),

@@ -56,6 +56,8 @@ export const PinnedImage = z.object({
   digest: z.string().nullable(),
   pull: z.enum(['always', 'missing', 'never']),
   credentialId: Id.nullish(),
+  /** Whose execution environment it is; null for a global one. */
+  organizationId: Id.nullish(),
   reason: z.string(),
 });
 /** Everything it depends on is fixed. */
