@@ -4,7 +4,20 @@ import {
   NoteDigest,
   RegisterExecutionEnvironment,
   ResolveExecutionEnvironment,
+  ExecutionEnvironmentDigestResolved,
 } from '@gantry/contracts/ee';
+import { parseEvent } from '@gantry/contracts/envelope';
+import {
+  CompareImages,
+  DescribeImages,
+  FindPackage,
+  GetImageContents,
+  InspectImage,
+  ListImagePackages,
+  NoteImageContents,
+  NoteImageOnEngine,
+  NoteInspectionFailure,
+} from '@gantry/contracts/image';
 import { identifier } from '@gantry/eventlog/sql';
 import { systemContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
@@ -22,6 +35,15 @@ import {
   executionEnvironmentProjection,
   listExecutionEnvironments,
 } from './execution-environment.projection.js';
+import {
+  compareImages,
+  getImageContents,
+  inspectImage,
+  noteImageContents,
+  noteInspectionFailure,
+  seeImage,
+} from './image.commands.js';
+import { describeImages, findPackage, imageProjection, listImagePackages } from './image.projection.js';
 import type { Registry } from './registry.js';
 import { seedExecutionEnvironments } from './seed.js';
 
@@ -67,5 +89,34 @@ const bindRegistry = (kit: ServiceKit, config: RegistryConfig): Registry => {
     resolveExecutionEnvironment(registry, input, context),
   );
   kit.handle(NoteDigest, (input, context) => noteEngineDigest(registry, input, context));
+  bindImages(kit, registry);
   return registry;
+};
+
+const bindImages = (kit: ServiceKit, registry: Registry): void => {
+  kit.project(imageProjection(registry.log.schema));
+  kit.react({
+    purpose: 'images',
+    types: [ExecutionEnvironmentDigestResolved.type],
+    handle: async (envelope, context) => {
+      const { type, version, data } = envelope;
+      const event = parseEvent({ ExecutionEnvironmentDigestResolved }, { type, version, data });
+      if (event) await seeImage(registry, { ...event.data, onEngine: false }, context);
+    },
+  });
+  kit.handle(NoteImageOnEngine, (input, context) =>
+    seeImage(registry, { ...input, onEngine: true }, context),
+  );
+  kit.handle(NoteImageContents, (input, context) => noteImageContents(registry, input, context));
+  kit.handle(NoteInspectionFailure, (input, context) => noteInspectionFailure(registry, input, context));
+  kit.handle(InspectImage, (input, context) => inspectImage(registry, input, context));
+  kit.handle(DescribeImages, async ({ digests }, context) => ({
+    items: await describeImages(registry, digests, context.principal!),
+  }));
+  kit.handle(ListImagePackages, (input, context) => listImagePackages(registry, input, context.principal!));
+  kit.handle(GetImageContents, ({ digest }, context) =>
+    getImageContents(registry, digest, context.principal!),
+  );
+  kit.handle(CompareImages, (input, context) => compareImages(registry, input, context.principal!));
+  kit.handle(FindPackage, (input, context) => findPackage(registry, input, context.principal!));
 };

@@ -3,6 +3,7 @@ import { credentialCommands, credentialEvents } from './credential.js';
 import { eeCommands, eeEvents } from './ee.js';
 import type { EventOf, EventSpec } from './envelope.js';
 import { identityCommands, identityEvents } from './identity.js';
+import { imageCommands, imageEvents } from './image.js';
 import { jobCommands, jobEvents } from './job.js';
 import { proofCommands } from './proof.js';
 import { recordCommands, recordEvents } from './record.js';
@@ -14,7 +15,7 @@ import type { CommandSpec, ServiceName } from './command.js';
 export const eventsByService = {
   identity: identityEvents,
   templates: templateEvents,
-  registry: eeEvents,
+  registry: { ...eeEvents, ...imageEvents },
   vault: credentialEvents,
   launcher: jobEvents,
   ingest: { ...recordEvents, ...retentionEvents },
@@ -25,6 +26,7 @@ export const catalogue = {
   ...identityEvents,
   ...templateEvents,
   ...eeEvents,
+  ...imageEvents,
   ...credentialEvents,
   ...jobEvents,
   ...recordEvents,
@@ -39,6 +41,7 @@ export const commands: readonly CommandSpec[] = [
   ...identityCommands,
   ...templateCommands,
   ...eeCommands,
+  ...imageCommands,
   ...credentialCommands,
   ...jobCommands,
   ...recordCommands,

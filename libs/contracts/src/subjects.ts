@@ -62,7 +62,8 @@ export const headers = {
 
 /** Who consumes whose events: noun prefixes by service. The gateway reads them for live views. */
 export const eventConsumers: Partial<Record<ServiceName, readonly string[]>> = {
-  launcher: ['record', 'grant'],
+  launcher: ['record', 'grant', 'image'],
+  registry: ['execution_environment'],
   gateway: ['job'],
 };
 
