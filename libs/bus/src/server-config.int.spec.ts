@@ -114,6 +114,14 @@ describe('a service on NATS', () => {
     });
   });
 
+  it('hears that a record has grown where it shows or publishes it, and nowhere else', async () => {
+    for (const service of serviceNames) {
+      const failure = await subscriptionError(connections[service], 'gantry.live.*');
+      if (['gateway', 'ingest'].includes(service)) expect(failure).toBeNull();
+      else expect(failure?.message).toMatch(/permission/i);
+    }
+  });
+
   it('lets another system read job events, and nothing else', async () => {
     const batch = {
       jobId: '0198f000-0000-7000-8000-000000000001',

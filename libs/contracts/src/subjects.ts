@@ -85,6 +85,8 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
     ],
     subscribe: [
       `gantry.cmd.${service}.>`,
+      // Ingest hears the hints of its other replicas: whichever publishes job events, publishes those of all.
+      ...(service === 'ingest' ? ['gantry.live.*'] : []),
       ...(service === 'gateway'
         ? ['gantry.live.*', 'gantry.evt.job.>', ...accessEvents.map(eventSubjects)]
         : []),
