@@ -1,19 +1,21 @@
 /** nats-server: the one on the machine if it is new enough, else a private copy out of a distribution package. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROOT } from './home.mjs';
 import { fetchProgram } from './packaged-program.mjs';
 import { NATS_WANTED, natsPackaged } from './packages.mjs';
 import { SetupError } from './run.mjs';
 import { atLeast, output, which } from './system.mjs';
 
 /**
- * A nats-server that is new enough, on the PATH or fetched earlier.
+ * A nats-server that is new enough: fetched earlier, for this home or for the checkout's own, or on the PATH.
  * @param {string} home the folder of Gantry's data
  * @returns {{ command?: string, tooOld?: string }} tooOld: the version of one that does not serve
  */
 export function findNatsServer(home) {
   let tooOld;
-  for (const command of [join(home, 'bin', 'nats-server'), which('nats-server')]) {
+  const fetched = [home, join(ROOT, '.gantry')].map((folder) => join(folder, 'bin', 'nats-server'));
+  for (const command of [...fetched, which('nats-server')]) {
     if (!command || !existsSync(command)) continue;
     const version = output(command, ['--version']) ?? '';
     if (atLeast(version, NATS_WANTED)) return { command };
