@@ -1,8 +1,9 @@
 /**
- * F7, F8: NATS killed (test/e2e/restarts has that alone), and back with nothing, or with what it had a while ago (as after a power cut that took unsynced
- * writes). NATS carries, Postgres keeps: the record is whole, and every event of every log is on the stream again.
+ * F7, F8: NATS killed (test/e2e/restarts has that alone), and back with nothing, or with what it had a while ago (as after
+ * a power cut that took unsynced writes); or hanging. NATS carries, Postgres keeps: the record is whole, every event of
+ * every log is on the stream again, and while it is not an alarm says so.
  */
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceNames } from '@gantry/contracts/command';
 import { streamNames } from '@gantry/contracts/subjects';
@@ -13,7 +14,7 @@ import { describe, expect, it } from 'vitest';
 import { containersOf, launch, over, world } from '../e2e/api.js';
 import { openPod } from './launcher.js';
 import { expectWhole, toldBy, toldOf } from './oracle.js';
-import { healed, pidOf, portOf, secret, signal, sql } from './parts.js';
+import { healed, pidOf, portOf, readiness, secret, signal, sql } from './parts.js';
 import { print } from './pod.js';
 import { watch } from './watcher.js';
 
@@ -126,6 +127,48 @@ describe.each<[string, { before?: () => void; strike: () => void }]>([
     await expectWhole(toldBy(pod), await watcher.done);
     await untilAllPublished();
     await healed();
+  });
+});
+
+describe('a NATS that hangs', () => {
+  it('is told by an alarm of those whose events are late, and holds up no pod', async () => {
+    const [pod, ending] = await Promise.all([openPod(), openPod()]);
+    const over = new AbortController();
+    const printing = print(pod, { perSecond: 200, seconds: 60, signal: over.signal });
+    await eventually(() => pod.committed > 100, { what: 'load' });
+    signal('nats', 'SIGSTOP');
+    // An event of ingest's own log, besides what pods print.
+    await ending.finish();
+    const late = await eventually(
+      async () => {
+        const said = await readiness('ingest');
+        return said && ['relay', 'job-events'].every((name) => said.checks[name] !== 'ok') ? said : null;
+      },
+      { timeoutMs: 30_000, what: 'both alarms' },
+    );
+    expect(late).toMatchObject({
+      degraded: true,
+      checks: {
+        relay: expect.stringMatching(/events of the log are not on the NATS stream GANTRY_EVT.* after \d+ s/),
+        'job-events': expect.stringMatching(
+          /was printed is not on the NATS stream GANTRY_JOBEVENTS after \d+ s/,
+        ),
+      },
+    });
+    const committed = pod.committed;
+    await eventually(() => pod.committed > committed, { what: 'events taken without NATS' });
+    signal('nats', 'SIGCONT');
+    over.abort();
+    await printing;
+    await pod.finish();
+    expect([...pod.answers.keys()]).toEqual([200]);
+    await healed();
+    await untilAllPublished();
+    const log = readFileSync(join(world.home, 'log', 'ingest.log'), 'utf8');
+    for (const follower of ['relay', 'job-events'])
+      expect(log).toMatch(new RegExp(`"level":"warn".*"follower":"${follower}"`));
+    await expectWhole(toldBy(pod), await watch(pod.jobId).done);
+    await expectWhole(toldBy(ending));
   });
 });
 

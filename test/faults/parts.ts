@@ -40,16 +40,16 @@ export const signal = (part: PartName, name: NodeJS.Signals = 'SIGKILL'): boolea
 /** What /readyz of a service says; null when nobody answers. */
 export const readiness = async (
   service: PartName,
-): Promise<{ ready: boolean; checks: Record<string, string> } | null> => {
+): Promise<{ ready: boolean; degraded: boolean; checks: Record<string, string> } | null> => {
   try {
     const answer = await fetch(`http://127.0.0.1:${portOf(service)}/readyz`);
-    return (await answer.json()) as { ready: boolean; checks: Record<string, string> };
+    return (await answer.json()) as { ready: boolean; degraded: boolean; checks: Record<string, string> };
   } catch {
     return null;
   }
 };
 
-/** Waits until every service is ready again. */
+/** Waits until every service is ready again, and late with nothing. */
 export const healed = async (): Promise<void> => {
   for (const name of [
     'identity',
@@ -60,11 +60,14 @@ export const healed = async (): Promise<void> => {
     'ingest',
     'gateway',
   ] as const) {
-    await eventually(async () => (await readiness(name))?.ready, {
-      timeoutMs: 60_000,
-      intervalMs: 100,
-      what: `${name} to be ready`,
-    });
+    await eventually(
+      async () => {
+        const said = await readiness(name);
+        if (!said?.ready || said.degraded) throw new Error(JSON.stringify(said?.checks));
+        return true;
+      },
+      { timeoutMs: 60_000, intervalMs: 100, what: `${name} to be ready` },
+    );
   }
 };
 

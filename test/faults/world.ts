@@ -8,6 +8,7 @@ import { startWorld } from '../e2e/world.js';
 export default function setup(project: TestProject): () => void {
   const clock = pathToFileURL(join(import.meta.dirname, 'shift-clock.mjs'));
   return startWorld(project, 'faults', {
+    GANTRY_LAG_ALARM_SECONDS: '3',
     NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import ${clock.href}`.trim(),
   });
 }

@@ -162,6 +162,9 @@ export const statusCommand = async (options: { json?: boolean }): Promise<number
     service.health,
   ]);
   print(table(['service', 'state', 'process', ''], services));
+  for (const [name, { checks }] of Object.entries(found.services))
+    for (const [check, said] of Object.entries(checks?.checks ?? {}))
+      if (said !== 'ok') print(`${name}, ${check}: ${said}`);
   print(`\n${table(['part', 'state', 'process', ''], parts)}`);
   return code;
 };

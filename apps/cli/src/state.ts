@@ -18,6 +18,13 @@ export interface SupervisorState {
 
 export const STATE_FILE = homePath('run', 'state.json');
 
+/** What /readyz of a service says. */
+interface Readiness {
+  degraded: boolean;
+  /** `ok` or a sentence, by what was looked at. */
+  checks: Record<string, string>;
+}
+
 /** What `gantry status --json` prints. */
 export interface Status {
   running: boolean;
@@ -30,7 +37,7 @@ export interface Status {
   tokenFile: string;
   supervisor: { pid: number; startedAt: string } | null;
   parts: SupervisorState['parts'];
-  services: Record<string, { state: string; pid: number | null; health: string; checks?: unknown }>;
+  services: Record<string, { state: string; pid: number | null; health: string; checks?: Readiness }>;
 }
 
 /** The supervisor's state, or null when no supervisor of ours lives. */
@@ -67,10 +74,11 @@ export const readStatus = async (): Promise<Status> => {
       if (!state) return;
       try {
         const answer = await fetch(`${health}/readyz`, { signal: AbortSignal.timeout(2_000) });
+        const checks = (await answer.json()) as Readiness;
         services[name] = {
           ...services[name]!,
-          state: answer.ok ? 'ready' : 'degraded',
-          checks: await answer.json(),
+          state: answer.ok && !checks.degraded ? 'ready' : 'degraded',
+          checks,
         };
       } catch {
         services[name]!.state = part?.state === 'running' ? 'not answering' : (part?.state ?? 'stopped');

@@ -31,7 +31,7 @@ import { Module, type Type } from '@nestjs/common';
 import { requireDurable } from './adapters/database.js';
 import type { IngestConfig } from './config.js';
 import { createIngest, type Ingest } from './ingest.js';
-import { runJobEvents } from './job-events.js';
+import { jobEventsFollower, runJobEvents } from './job-events.js';
 import { listenSocket, listenTcp } from './pods.listen.js';
 import type { Retention } from './retention.js';
 import { retentionRuleProjection } from './retention.rules.js';
@@ -106,6 +106,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
     kit.every('job-events', PUBLISHER_MILLISECONDS, () =>
       runJobEvents({ pool, schema: log.schema, nats, logger }, kit.signal),
     );
+    kit.follow('job-events', jobEventsFollower(pool, log.schema));
   }
   kit.ready('record', async () => ingest.ready());
   // Not only at the start: a failover may lead to a server that is set up otherwise.

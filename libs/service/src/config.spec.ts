@@ -16,6 +16,7 @@ describe('the environment of a service', () => {
       http: { host: '127.0.0.1', port: 4485 },
       logLevel: 'info',
       logFormat: 'json',
+      lagAlarmSeconds: 30,
     });
   });
 

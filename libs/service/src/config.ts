@@ -33,6 +33,8 @@ export interface BaseConfig {
   http: Address;
   logLevel: z.output<typeof LogLevel>;
   logFormat: 'json' | 'pretty';
+  /** How far the publishing of events may stay behind before readiness says `degraded`. */
+  lagAlarmSeconds: number;
   /** Public keys of assertions, instead of asking identity for them: for tests (`@gantry/service/testing`). */
   keys?: { keys: Record<string, unknown>[] };
 }
@@ -63,7 +65,7 @@ export const readConfig = <S extends z.ZodType>(
 
 /**
  * What every service needs, from GANTRY_<SERVICE>_POSTGRES_URL, GANTRY_NATS_URL, GANTRY_<SERVICE>_NATS_SEED_FILE,
- * GANTRY_<SERVICE>_HTTP, GANTRY_LOG_LEVEL (info) and GANTRY_LOG_FORMAT (json). Throws `invalid` as `readConfig` does.
+ * GANTRY_<SERVICE>_HTTP, GANTRY_LOG_LEVEL (info), GANTRY_LOG_FORMAT (json) and GANTRY_LAG_ALARM_SECONDS (30). Throws `invalid` as `readConfig` does.
  */
 export const baseConfig = (
   service: ServiceName,
@@ -79,6 +81,7 @@ export const baseConfig = (
       [`${own}_HTTP`]: AddressText,
       GANTRY_LOG_LEVEL: LogLevel.default('info'),
       GANTRY_LOG_FORMAT: z.enum(['json', 'pretty']).default('json'),
+      GANTRY_LAG_ALARM_SECONDS: z.coerce.number().positive().default(30),
     }),
     env,
   );
@@ -90,5 +93,6 @@ export const baseConfig = (
     http: read[`${own}_HTTP`] as Address,
     logLevel: read['GANTRY_LOG_LEVEL'] as BaseConfig['logLevel'],
     logFormat: read['GANTRY_LOG_FORMAT'] as BaseConfig['logFormat'],
+    lagAlarmSeconds: read['GANTRY_LAG_ALARM_SECONDS'] as number,
   });
 };

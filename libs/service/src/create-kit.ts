@@ -20,10 +20,11 @@ import type { BaseConfig } from './config.js';
 import { createContext, systemActor } from './context.js';
 import { createHealth, type Health } from './health.js';
 import type { ProjectionDefinition, ReactionDefinition, ServiceKit } from './kit.js';
+import { createLagAlarm, lookMilliseconds } from './lag.js';
 import { createLogger, type Logger } from './logger.js';
 import { observedLog, observing, type Appended } from './observed-log.js';
 import { pause } from './pause.js';
-import { runRelay } from './relay.js';
+import { relayFollower, runRelay } from './relay.js';
 
 /** The kit, and what `boot` does with it. */
 export interface RunningKit extends ServiceKit {
@@ -135,12 +136,19 @@ export const createKit = async (config: BaseConfig): Promise<RunningKit> => {
     onStart: (run) => void bound.starts.push(run),
     onStop: (run) => void bound.stops.push(run),
     ready: (name, check) => health.add(name, check),
+    follow: (name, follower) => {
+      const { lagAlarmSeconds: seconds } = config;
+      const alarm = createLagAlarm({ name, seconds, follower, logger });
+      health.addLag(name, alarm.check);
+      kit.every(`lag of ${name}`, lookMilliseconds(seconds), alarm.look);
+    },
     web: (attach) => void attachments.push(attach),
     start: () => startAll(kit, bound),
     leave: () => leaving.abort(),
     stop: () => (stopping ??= stopAll(kit, bound, abort)),
   };
   let stopping: Promise<void> | undefined;
+  if (log) kit.follow('relay', relayFollower(log, pool));
   return kit;
 };
 

@@ -76,6 +76,7 @@ beforeAll(async () => {
     postgresUrl: urls['identity']!,
     natsUrl: server.url,
     keys: issuer.keys,
+    lagAlarmSeconds: 1,
   });
   class TestModule {}
   service = await startService(
@@ -182,6 +183,49 @@ describe('a NATS that has gone back to an older copy of its store', () => {
       timeoutMs: 30_000,
       what: 'the lost event on the stream again',
     });
+  });
+});
+
+describe('a relay that is held up', () => {
+  const readiness = async (): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const answer = await fetch(`http://127.0.0.1:${service.httpPort}/readyz`);
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  };
+
+  it('makes the service degraded, and not unready, until it has caught up', async () => {
+    const admin = new pg.Client({ connectionString: database.adminUrl });
+    await admin.connect();
+    try {
+      await admin.query('begin');
+      // The row of the stream that is published to, which the relay cannot move on until this ends.
+      await admin.query(
+        `select from identity.projection_checkpoint where name like 'relay:%' order by updated_at desc for update`,
+      );
+      await create('Late');
+      const late = await eventually(async () => {
+        const said = await readiness();
+        return said.body['degraded'] ? said : null;
+      });
+      expect(late).toMatchObject({
+        status: 200,
+        body: {
+          ready: true,
+          checks: {
+            relay: expect.stringMatching(
+              /^\d+ events of the log are not on the NATS stream GANTRY_EVT.*more than 1 s/,
+            ),
+          },
+        },
+      });
+    } finally {
+      await admin.query('rollback');
+      await admin.end();
+    }
+    const healed = await eventually(async () => {
+      const said = await readiness();
+      return said.body['degraded'] ? null : said;
+    });
+    expect(healed.body).toMatchObject({ ready: true, checks: { relay: 'ok' } });
   });
 });
 

@@ -1,4 +1,7 @@
-/** /healthz: the process lives. /readyz: it can do its work, and if not, why. JSON for both; 503 when not ready. */
+/**
+ * /healthz: the process lives. /readyz: it can do its work, and if not, why. JSON for both; 503 when not ready. A service
+ * that is only late with something is ready and `degraded`: to take it away from its callers would help nobody.
+ */
 import type { Projection } from '@gantry/eventlog/projection';
 import type { EventLog } from '@gantry/eventlog/log';
 import { compareCheckpoints } from '@gantry/eventlog/checkpoint';
@@ -10,6 +13,8 @@ import { pause } from './pause.js';
 export interface Readiness {
   service: string;
   ready: boolean;
+  /** It works, and something that others wait for is too late. */
+  degraded: boolean;
   /** `ok`, or the reason, by what was looked at. */
   checks: Record<string, string>;
 }
@@ -17,6 +22,8 @@ export interface Readiness {
 /** Collects what readiness depends on. */
 export interface Health {
   add(name: string, check: () => Promise<void>): void;
+  /** What makes the service `degraded` when it throws, and not unready. */
+  addLag(name: string, check: () => Promise<void>): void;
   /** Ready once it has been caught up, as long as it is not stopped. */
   addProjection(projection: Projection, log: EventLog): void;
   readiness(): Promise<Readiness>;
@@ -39,11 +46,13 @@ export const createHealth = ({
   pool: pg.Pool | null;
 }): Health => {
   const checks = new Map<string, () => Promise<void>>();
+  const lags = new Map<string, () => Promise<void>>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   checks.set('nats', async () => void (await nats.rtt()));
   if (pool) checks.set('postgres', () => takesWrites(pool));
   return {
     add: (name, check) => void checks.set(name, check),
+    addLag: (name, check) => void lags.set(name, check),
     addProjection: (projection, log) => {
       let caughtUp = false;
       checks.set(`projection ${projection.name}`, async () => {
@@ -57,14 +66,14 @@ export const createHealth = ({
     started: () => void (phase = 'running'),
     stopping: () => void (phase = 'stopping'),
     readiness: async () => {
-      if (phase !== 'running') return { service, ready: false, checks: { service: `is ${phase}` } };
-      const results = await Promise.all(
-        [...checks].map(async ([name, check]) => [name, await outcome(check)] as const),
-      );
+      if (phase !== 'running')
+        return { service, ready: false, degraded: false, checks: { service: `is ${phase}` } };
+      const [needed, late] = await Promise.all([outcomes(checks), outcomes(lags)]);
       return {
         service,
-        ready: results.every(([, result]) => result === 'ok'),
-        checks: Object.fromEntries(results),
+        ready: needed.every(([, result]) => result === 'ok'),
+        degraded: late.some(([, result]) => result !== 'ok'),
+        checks: Object.fromEntries([...needed, ...late]),
       };
     },
   };
@@ -77,6 +86,11 @@ const takesWrites = async (pool: pg.Pool): Promise<void> => {
   );
   if (rows[0]?.readOnly === 'on') throw new Error('is read-only');
 };
+
+const outcomes = (checks: ReadonlyMap<string, () => Promise<void>>): Promise<[string, string][]> =>
+  Promise.all(
+    [...checks].map(async ([name, check]): Promise<[string, string]> => [name, await outcome(check)]),
+  );
 
 const outcome = async (check: () => Promise<void>): Promise<string> => {
   const limit = new AbortController();

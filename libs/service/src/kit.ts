@@ -15,9 +15,10 @@ import type { Call } from './command-client.js';
 import type { BaseConfig } from './config.js';
 import type { CallContext } from './context.js';
 import type { VerifyAssertion } from './assertion.js';
+import type { Follower } from './lag.js';
 import type { Logger } from './logger.js';
 
-export type { NatsConnection, Logger };
+export type { Follower, NatsConnection, Logger };
 
 /** Injection token of the ServiceKit, which `ServiceModule.forRoot(config)` of @gantry/service/module provides. */
 export const KIT = Symbol('ServiceKit');
@@ -82,6 +83,8 @@ export interface ServiceKit {
   onStop(run: () => Promise<void> | void): void;
   /** Part of /readyz: throws when not ready. */
   ready(name: string, check: () => Promise<void>): void;
+  /** Part of /readyz: `degraded`, and a line in the log, while what follows Postgres is more than `lagAlarmSeconds` behind. */
+  follow<Mark>(name: string, follower: Follower<Mark>): void;
   /** Adds to the service's HTTP server (routes, upgrades) before it listens. */
   web(attach: (express: Express, server: Server) => void): void;
 }

@@ -11,12 +11,13 @@ import { onReconnect } from '@gantry/bus/connect';
 import { eventStreamBirth, ensureStreams, newestIs } from '@gantry/bus/streams';
 import { createPublisher } from '@gantry/bus/publish';
 import { asPlatformError } from '@gantry/contracts/errors';
-import { eventSubject } from '@gantry/contracts/subjects';
+import { eventSubject, streamNames } from '@gantry/contracts/subjects';
 import { checkpointOf, logStart, type Checkpoint } from '@gantry/eventlog/checkpoint';
 import type { EventLog } from '@gantry/eventlog/log';
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
+import type { Follower } from './lag.js';
 import { whileLeading } from './leader.js';
 import type { Logger } from './logger.js';
 import { pause } from './pause.js';
@@ -53,6 +54,46 @@ export const runRelay = async (settings: RelaySettings, signal: AbortSignal): Pr
     }
     await pause(retryMilliseconds, signal);
   }
+};
+
+/**
+ * How far a relay is, for the alarm: all that is committed is to be published, also what an open transaction holds back.
+ * The newest checkpoint is that of the stream that is published to.
+ */
+export const relayFollower = ({ schema }: EventLog, pool: pg.Pool): Follower<Checkpoint> => {
+  const [log, checkpoints] = ['event_log', 'projection_checkpoint'].map(
+    (name) => `${identifier(schema)}.${name}`,
+  );
+  return {
+    mark: async () => {
+      const { rows } = await pool
+        .query<Checkpoint>(
+          `select transaction_id::text as "transactionId", position::text as position from ${log} as entry
+           order by entry.transaction_id desc, entry.position desc limit 1`,
+        )
+        .catch(rethrow);
+      return rows[0] ?? logStart;
+    },
+    missing: async ({ transactionId, position }) => {
+      const { rows } = await pool
+        .query<{ count: number }>(
+          `with published as (select transaction_id, position from ${checkpoints}
+             where name like 'relay:%' order by updated_at desc limit 1)
+           select count(*)::int as count from ${log} where (transaction_id, position) <= ($1::xid8, $2::bigint)
+             and (transaction_id, position) > (coalesce((select transaction_id from published), '0'::xid8),
+               coalesce((select position from published), 0))`,
+          [transactionId, position],
+        )
+        .catch(rethrow);
+      const count = rows[0]!.count;
+      if (count === 0) return null;
+      return `${count} events of the log are not on the NATS stream ${streamNames.events}, and nobody hears of them,`;
+    },
+  };
+};
+
+const rethrow = (error: unknown): never => {
+  throw fromPostgres(error);
 };
 
 const publishAll = async ({ log, pool, nats, logger }: RelaySettings, signal: AbortSignal): Promise<void> => {

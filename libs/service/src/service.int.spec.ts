@@ -373,7 +373,8 @@ describe('health', () => {
     expect(ready).toEqual({
       service: 'identity',
       ready: true,
-      checks: { nats: 'ok', postgres: 'ok', 'projection organization': 'ok' },
+      degraded: false,
+      checks: { nats: 'ok', postgres: 'ok', 'projection organization': 'ok', relay: 'ok' },
     });
   });
 });

@@ -49,6 +49,7 @@ export const testConfig = (
   http: { host: '127.0.0.1', port: 0 },
   logLevel: 'silent',
   logFormat: 'json',
+  lagAlarmSeconds: 30,
   ...settings,
 });
 

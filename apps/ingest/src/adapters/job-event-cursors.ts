@@ -9,6 +9,11 @@ export interface JobEventCursor {
   published: number;
 }
 
+/** A job that has more. */
+export interface JobBehind extends JobEventCursor {
+  lastCounter: number;
+}
+
 /** The publisher's state. Throws `unavailable` when Postgres is away. */
 export interface JobEventCursors {
   /**
@@ -17,7 +22,7 @@ export interface JobEventCursors {
    */
   begin(stream: JobEventStream, keptMilliseconds: number): Promise<void>;
   /** Some jobs that have more than is published; of `jobIds` alone where given. */
-  behind(limit: number, jobIds?: readonly string[]): Promise<JobEventCursor[]>;
+  behind(limit: number, jobIds?: readonly string[]): Promise<JobBehind[]>;
   /** The next batches of these jobs, of each job in order, at most `limit` each. */
   next(cursors: readonly JobEventCursor[], limit: number): Promise<JobEventBatch[]>;
   save(cursors: readonly JobEventCursor[], lastSequence: number): Promise<void>;
@@ -46,7 +51,7 @@ export const createJobEventCursors = (pool: pg.Pool, schemaName: string): JobEve
     }
   };
   const behind = (where: string): string =>
-    `select record.job_id as "jobId", coalesce(cursor.published, 0) as published
+    `select record.job_id as "jobId", coalesce(cursor.published, 0) as published, record.last_counter as "lastCounter"
      from ${schema}.job_record as record left join ${schema}.job_event_cursor as cursor using (job_id)
      where ${where} and record.last_counter > coalesce(cursor.published, 0) and record.dropped_at is null`;
   return {
@@ -67,7 +72,7 @@ export const createJobEventCursors = (pool: pg.Pool, schemaName: string): JobEve
     },
     behind: (limit, jobIds) => {
       const which = jobIds ? ' and record.job_id = any($2::uuid[])' : '';
-      return query<JobEventCursor>(
+      return query<JobBehind>(
         `(${behind(`record.closed_at is null${which}`)} limit $1) union all
          (${behind(`record.closed_at > (select swept_to from ${schema}.job_event_stream)${which}`)} limit $1)`,
         jobIds ? [limit, jobIds] : [limit],
