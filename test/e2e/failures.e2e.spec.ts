@@ -25,8 +25,8 @@ describe('a job that cannot end well', () => {
     const { organizationId } = await seeded();
     const image = `localhost/no-such-image-${randomUUID().slice(0, 8)}:1`;
     const executionEnvironmentId = await make(
-      'registerExecutionEnvironment',
-      'RegisterExecutionEnvironmentInput',
+      'createExecutionEnvironment',
+      'CreateExecutionEnvironmentInput',
       { name: image, image, organizationId, pull: 'NEVER' },
     );
     const job = await over(await launch(await makeTemplate('site.yml', { executionEnvironmentId })));

@@ -7,6 +7,7 @@ import {
   ListUsers,
   RevokeRole,
   RevokeToken,
+  SetOrganizationDefaultEnvironment,
 } from '@gantry/contracts/identity';
 import type { OrganizationRole } from '@gantry/contracts/access';
 import { connectionOf, fromEnum, pageOf } from './connection.js';
@@ -35,6 +36,14 @@ export const identityResolvers = {
   Mutation: {
     createOrganization: async (_: unknown, { input }: { input: { name: string } }, { call, load }: Context) =>
       load.organization.load((await call(CreateOrganization, input)).id),
+    setOrganizationDefaultEnvironment: async (
+      _: unknown,
+      { id, executionEnvironmentId = null }: { id: string; executionEnvironmentId?: string | null },
+      { call, load }: Context,
+    ) => {
+      await call(SetOrganizationDefaultEnvironment, { id, executionEnvironmentId });
+      return load.organization.load(id);
+    },
     createUser: async (_: unknown, { input }: { input: { username: string } }, { call, load }: Context) =>
       load.user.load((await call(CreateUser, input)).id),
     grantRole: async (_: unknown, { input }: { input: RoleInput }, { call, load }: Context) => {

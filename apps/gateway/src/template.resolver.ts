@@ -6,6 +6,7 @@ import {
   ListInventoryHosts,
   ListJobTemplates,
   ListProjects,
+  SetProjectDefaultEnvironment,
   SyncProject,
   type Inventory,
   type JobTemplate,
@@ -55,6 +56,14 @@ export const templateResolvers = {
     ) => load.project.load((await call(CreateProject, input)).id),
     syncProject: async (_: unknown, { id }: { id: string }, { call, load }: Context) => {
       await call(SyncProject, { id });
+      return load.project.load(id);
+    },
+    setProjectDefaultEnvironment: async (
+      _: unknown,
+      { id, executionEnvironmentId = null }: { id: string; executionEnvironmentId?: string | null },
+      { call, load }: Context,
+    ) => {
+      await call(SetProjectDefaultEnvironment, { id, executionEnvironmentId });
       return load.project.load(id);
     },
     createInventory: async (_: unknown, { input }: { input: InventoryInput }, { call, load }: Context) =>

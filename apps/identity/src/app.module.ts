@@ -2,13 +2,16 @@ import { Module, type Type } from '@nestjs/common';
 import {
   CreateOrganization,
   CreateUser,
+  GetDefaultEnvironments,
   GetKeys,
   GrantRole,
   IssueToken,
   ListOrganizations,
+  ListOrganizationsUsingEnvironment,
   ListUsers,
   RevokeRole,
   RevokeToken,
+  SetOrganizationDefaultEnvironment,
   VerifyToken,
 } from '@gantry/contracts/identity';
 import { systemContext } from '@gantry/service/context';
@@ -18,8 +21,13 @@ import { openSigner } from './adapters/signing-key.js';
 import type { IdentityConfig } from './config.js';
 import type { IdentityDeps } from './deps.js';
 import { firstStart } from './first-start.js';
-import { createOrganization } from './organization.commands.js';
-import { listOrganizations, organizationProjection } from './organization.projection.js';
+import { createOrganization, setOrganizationDefaultEnvironment } from './organization.commands.js';
+import {
+  defaultEnvironments,
+  listOrganizations,
+  organizationProjection,
+  organizationsUsing,
+} from './organization.projection.js';
 import { createTokenCache } from './token-cache.js';
 import { issueToken, revokeToken, verifyToken } from './token.commands.js';
 import { recordUses, tokenProjection } from './token.projection.js';
@@ -39,6 +47,7 @@ export const identityModule = (config: IdentityConfig): Type => {
 const bind = async (kit: ServiceKit, config: IdentityConfig): Promise<IdentityDeps> => {
   const log = kit.log!;
   const deps: IdentityDeps = {
+    call: kit.call,
     pool: kit.pool,
     log,
     signer: await openSigner(config.signingKeyFile),
@@ -52,6 +61,13 @@ const bind = async (kit: ServiceKit, config: IdentityConfig): Promise<IdentityDe
   kit.handle(CreateOrganization, (input, context) => createOrganization(deps, input, context));
   kit.handle(ListOrganizations, (input, { principal }) =>
     listOrganizations(kit.pool, log.schema, input, principal!),
+  );
+  kit.handle(SetOrganizationDefaultEnvironment, (input, context) =>
+    setOrganizationDefaultEnvironment(deps, input, context),
+  );
+  kit.handle(GetDefaultEnvironments, (input) => defaultEnvironments(kit.pool, log.schema, input));
+  kit.handle(ListOrganizationsUsingEnvironment, (input, { principal }) =>
+    organizationsUsing(kit.pool, log.schema, input, principal!),
   );
   kit.handle(CreateUser, (input, context) => createUser(deps, input, context));
   kit.handle(ListUsers, (input, { principal }) => listUsers(kit.pool, log.schema, input, principal!));

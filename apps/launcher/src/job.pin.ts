@@ -1,9 +1,9 @@
 /** Fixes everything a job depends on: asks templates, registry and vault, all at once. */
 import { PinCredentials } from '@gantry/contracts/credential';
-import { ResolveExecutionEnvironment } from '@gantry/contracts/ee';
+import { ResolveExecutionEnvironment, type EeCandidate } from '@gantry/contracts/ee';
 import { PlatformError, asPlatformError, errorTreatments } from '@gantry/contracts/errors';
 import type { Reason } from '@gantry/contracts/job';
-import { PinProject, SnapshotInventory } from '@gantry/contracts/template';
+import { PinProject, SnapshotInventory, type LaunchSnapshot } from '@gantry/contracts/template';
 import type { ServiceKit } from '@gantry/service/kit';
 import type { JobCommand, JobState } from './domain/job.js';
 
@@ -25,7 +25,7 @@ export const pinJob = async (
     kit.call(SnapshotInventory, { inventoryId: snapshot.inventoryId }, context),
     kit.call(
       ResolveExecutionEnvironment,
-      { executionEnvironmentId: snapshot.executionEnvironmentId, organizationId: snapshot.organizationId },
+      { candidates: candidatesOf(snapshot), organizationId: snapshot.organizationId },
       context,
     ),
     kit.call(
@@ -45,6 +45,12 @@ export const pinJob = async (
     },
   };
 };
+
+/** A job that was requested before templates told whom its execution environment may come from has what its template names. */
+const candidatesOf = (
+  { executionEnvironments, executionEnvironmentId }: LaunchSnapshot,
+): EeCandidate[] =>
+  executionEnvironments ?? (executionEnvironmentId ? [{ from: 'job_template', executionEnvironmentId }] : []);
 
 const all = async <T extends readonly Promise<unknown>[]>(
   calls: T,

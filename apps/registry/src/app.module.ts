@@ -1,8 +1,13 @@
 import {
+  ChangeExecutionEnvironment,
+  CreateExecutionEnvironment,
+  DeleteExecutionEnvironment,
+  ListDigestHistory,
   ListExecutionEnvironments,
+  ListExecutionEnvironmentUsers,
+  LookUpDigest,
   MakeDefaultExecutionEnvironment,
   NoteDigest,
-  RegisterExecutionEnvironment,
   ResolveExecutionEnvironment,
   ExecutionEnvironmentDigestResolved,
 } from '@gantry/contracts/ee';
@@ -23,18 +28,21 @@ import { systemContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
 import { Module, type DynamicModule } from '@nestjs/common';
-import { createLookup } from './adapters/oci-registry.js';
+import { createRegistryClient } from './adapters/oci-registry.js';
 import type { RegistryConfig } from './config.js';
+import { digestHistoryProjection, listDigestHistory } from './digest-history.projection.js';
+import { lookUpWhatIsDue } from './digest-schedule.js';
 import {
+  changeExecutionEnvironment,
+  createExecutionEnvironment,
+  deleteExecutionEnvironment,
   makeDefaultExecutionEnvironment,
-  noteEngineDigest,
-  registerExecutionEnvironment,
-  resolveExecutionEnvironment,
 } from './execution-environment.commands.js';
 import {
   executionEnvironmentProjection,
   listExecutionEnvironments,
 } from './execution-environment.projection.js';
+import { listUsers } from './execution-environment.users.js';
 import {
   compareImages,
   getImageContents,
@@ -44,7 +52,9 @@ import {
   seeImage,
 } from './image.commands.js';
 import { describeImages, findPackage, imageProjection, listImagePackages } from './image.projection.js';
-import type { Registry } from './registry.js';
+import { createImageLookup } from './image-lookup.js';
+import { visible, type Registry } from './registry.js';
+import { lookUpDigest, noteEngineDigest, resolveExecutionEnvironment } from './resolve.commands.js';
 import { seedExecutionEnvironments } from './seed.js';
 
 /** The registry: execution environments and what their images are. */
@@ -61,27 +71,54 @@ export class RegistryModule {
   }
 }
 
+/** How often the schedule is looked at; never longer than its own interval. */
+const mostTickSeconds = 15;
+
 const bindRegistry = (kit: ServiceKit, config: RegistryConfig): Registry => {
   const log = kit.log!;
+  const client = createRegistryClient(config.registries);
   const registry: Registry = {
     pool: kit.pool,
     log,
-    table: `${identifier(log.schema)}.execution_environment`,
-    lookup: createLookup(),
+    schema: identifier(log.schema),
+    call: kit.call,
+    logger: kit.logger,
+    lookup: createImageLookup(client.lookup, kit.call),
+    platforms: config.platforms,
   };
-  const projection = kit.project(executionEnvironmentProjection(registry.table));
+  kit.onStop(() => client.close());
+  const projection = kit.project(executionEnvironmentProjection(registry.schema));
+  kit.project(digestHistoryProjection(registry.schema));
   kit.onStart(async () => {
     await seedExecutionEnvironments(registry, config.seed, systemContext(kit).meta());
     // The first job may come at once and needs the default.
     await projection.caughtUp(await log.last(), { timeoutMs: 10_000 });
   });
+  if (config.lookupSeconds > 0) {
+    const tick = Math.min(mostTickSeconds, config.lookupSeconds) * 1_000;
+    kit.every('digests', tick, async () => {
+      await lookUpWhatIsDue(registry, config.lookupSeconds, systemContext(kit), kit.signal);
+    });
+  }
 
-  kit.handle(RegisterExecutionEnvironment, (input, context) =>
-    registerExecutionEnvironment(registry, input, context),
+  kit.handle(CreateExecutionEnvironment, (input, context) =>
+    createExecutionEnvironment(registry, input, context),
   );
+  kit.handle(ChangeExecutionEnvironment, (input, context) =>
+    changeExecutionEnvironment(registry, input, context),
+  );
+  kit.handle(DeleteExecutionEnvironment, (input, context) =>
+    deleteExecutionEnvironment(registry, input, context),
+  );
+  kit.handle(ListExecutionEnvironmentUsers, (input, context) => listUsers(registry, input, context));
   kit.handle(ListExecutionEnvironments, (input, context) =>
     listExecutionEnvironments(registry, input, context.principal!),
   );
+  kit.handle(ListDigestHistory, async (input, context) => {
+    await visible(registry, input.id, context.principal!);
+    return listDigestHistory(registry, input);
+  });
+  kit.handle(LookUpDigest, (input, context) => lookUpDigest(registry, input, context));
   kit.handle(MakeDefaultExecutionEnvironment, (input, context) =>
     makeDefaultExecutionEnvironment(registry, input, context),
   );

@@ -1,219 +1,175 @@
-/** Registering execution environments, and saying which image a job runs. */
-import { authorize, can, type Principal } from '@gantry/contracts/access';
+/** Making, changing and deleting execution environments. */
+import { authorize, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import type {
-  ExecutionEnvironment,
+  ChangeExecutionEnvironment,
+  CreateExecutionEnvironment,
+  DeleteExecutionEnvironment,
   MakeDefaultExecutionEnvironment,
-  NoteDigest,
-  RegisterExecutionEnvironment,
-  ResolveExecutionEnvironment,
 } from '@gantry/contracts/ee';
 import { PlatformError } from '@gantry/contracts/errors';
-import { identifier } from '@gantry/eventlog/sql';
+import type { Sql } from '@gantry/eventlog/sql';
 import { decideAndAppend } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
-import type { LookupFailure } from './adapters/oci-registry.js';
-import {
-  makeDefault,
-  noSuchEnvironment,
-  noteDigest,
-  register,
-  type PullPolicy,
-} from './domain/execution-environment.js';
-import {
-  defaultPull,
-  formatImageReference,
-  isEngineLocal,
-  parseImageReference,
-} from './domain/image-reference.js';
-import { findExecutionEnvironment } from './execution-environment.projection.js';
-import { aggregate, type Registry } from './registry.js';
+import { askRegistryLogin } from '@gantry/service/registry-login';
+import { living, makeDefault, register, remove, revise, type Settings } from './domain/execution-environment.js';
+import { formatImageReference, parseImageReference } from './domain/image-reference.js';
+import { findDefault } from './execution-environment.projection.js';
+import { refuseWhileUsed, usersOf } from './execution-environment.users.js';
+import { aggregate, visible, type Registry } from './registry.js';
 
-/** Registers one: for an organization its administrators may, for all of them superusers. */
-export const registerExecutionEnvironment = async (
+/** A new one: for an organization its administrators may, for all of them superusers. */
+export const createExecutionEnvironment = async (
   registry: Registry,
-  input: ReceivedBy<typeof RegisterExecutionEnvironment>,
+  input: ReceivedBy<typeof CreateExecutionEnvironment>,
   context: CallContext,
-): Promise<OutputOf<typeof RegisterExecutionEnvironment>> => {
+): Promise<OutputOf<typeof CreateExecutionEnvironment>> => {
   const principal = context.principal as Principal;
-  const { name, description, pull = null } = input;
+  const { name, description, pull = null, credentialId = null } = input;
   const organizationId = input.organizationId ?? null;
-  authorize(
-    principal,
-    'admin',
-    organizationId,
-    organizationId === null
-      ? 'execution environments of all organizations'
-      : 'the execution environments of this organization',
-  );
+  mayManage(principal, organizationId);
   const image = formatImageReference(parseImageReference(input.image));
-  if (input.credentialId) {
-    throw new PlatformError(
-      'refused',
-      'Credentials of image registries are not used yet: leave the credential out and give an image that anybody may pull, or one that is on the machine.',
-      {
-        details: { reason: 'registry_credential', field: 'credentialId' },
-      },
-    );
-  }
-  const scope = `execution_environment.register:${principal.userId}`;
+  const settings: Settings = { name, description, organizationId, image, pull, credentialId };
+  await checkCredential(registry, settings, context);
+  const scope = `execution_environment.create:${principal.userId}`;
   return once(registry, { scope, key: input.idempotencyKey }, async (sql, id) => {
-    const { rows } = await sql.query(
-      `insert into ${identifier(registry.log.schema)}.execution_environment_name (name, execution_environment_id) values ($1, $2)
-       on conflict do nothing returning name`,
-      [name, id],
-    );
-    if (rows.length === 0) {
-      throw new PlatformError(
-        'refused',
-        `There is an execution environment called ${name} already: choose another name.`,
-        { details: { reason: 'name_taken', field: 'name' } },
-      );
-    }
-    const events = register(id, { name, description, organizationId, image, pull, managed: false }, newId());
+    await claimName(sql, registry.schema, name, id);
+    const events = register(id, { ...settings, managed: false }, newId());
     await registry.log.appendIn(sql, aggregate(registry.log, id).stream, 0, events, context.meta());
   });
+};
+
+/** Other settings. Who moves it elsewhere needs to be an administrator there too, and leaves nobody behind who uses it. */
+export const changeExecutionEnvironment = async (
+  registry: Registry,
+  { id: given, expectedVersion = null, image, ...others }: ReceivedBy<typeof ChangeExecutionEnvironment>,
+  context: CallContext,
+): Promise<OutputOf<typeof ChangeExecutionEnvironment>> => {
+  const principal = context.principal as Principal;
+  const id = given.toLowerCase();
+  const before = await visible(registry, id, principal);
+  mayManage(principal, before.organizationId ?? null, before.name);
+  const wanted = { ...others, image: image && formatImageReference(parseImageReference(image)) };
+  // What is left out stays; null takes away.
+  const change = Object.fromEntries(
+    Object.entries(wanted).filter(([, value]) => value !== undefined),
+  ) as Partial<Settings>;
+  const after = { ...before, ...change };
+  const moves = (before.organizationId ?? null) !== (after.organizationId ?? null);
+  if (moves) {
+    mayManage(principal, after.organizationId ?? null);
+    if (after.organizationId)
+      refuseWhileUsed(before, await usersOf(registry, before, context), 'cannot be moved to an organization');
+  }
+  if (moves || change.image !== undefined || change.credentialId !== undefined)
+    await checkCredential(registry, after, context);
+  const eventId = newId();
+  const { state } = await decideAndAppend({
+    ...aggregate(registry.log, id),
+    decide: (state) => revise(state, id, change, expectedVersion, eventId),
+    meta: context.meta(),
+    inTransaction: (sql) => claimName(sql, registry.schema, after.name, id),
+  });
+  await lookSoon(registry, id);
+  return { version: living(state, id).version };
+};
+
+/** It goes, unless it is managed or somebody uses it. */
+export const deleteExecutionEnvironment = async (
+  registry: Registry,
+  { id: given }: ReceivedBy<typeof DeleteExecutionEnvironment>,
+  context: CallContext,
+): Promise<OutputOf<typeof DeleteExecutionEnvironment>> => {
+  const id = given.toLowerCase();
+  const principal = context.principal as Principal;
+  const environment = await visible(registry, id, principal);
+  mayManage(principal, environment.organizationId ?? null, environment.name);
+  if (!environment.managed)
+    refuseWhileUsed(environment, await usersOf(registry, environment, context), 'cannot be deleted');
+  const eventId = newId();
+  await decideAndAppend({
+    ...aggregate(registry.log, id),
+    decide: (state) => remove(state, id, eventId),
+    meta: context.meta(),
+    inTransaction: async (sql) => {
+      for (const table of ['execution_environment_name', 'execution_environment_lookup'])
+        await sql.query(`delete from ${registry.schema}.${table} where execution_environment_id = $1`, [id]);
+    },
+  });
+  return {};
 };
 
 /** The default of jobs that name none: superusers choose it. */
 export const makeDefaultExecutionEnvironment = async (
   registry: Registry,
-  { id }: ReceivedBy<typeof MakeDefaultExecutionEnvironment>,
+  { id: given }: ReceivedBy<typeof MakeDefaultExecutionEnvironment>,
   context: CallContext,
 ): Promise<OutputOf<typeof MakeDefaultExecutionEnvironment>> => {
+  const id = given.toLowerCase();
   authorize(context.principal as Principal, 'admin', null, 'the default execution environment');
-  if ((await findExecutionEnvironment(registry, null))?.id === id.toLowerCase()) return {};
+  if ((await findDefault(registry))?.id === id) return {};
   const eventId = newId();
   await decideAndAppend({
-    ...aggregate(registry.log, id.toLowerCase()),
-    decide: (state) => makeDefault(state, id.toLowerCase(), eventId),
+    ...aggregate(registry.log, id),
+    decide: (state) => makeDefault(state, id, eventId),
     meta: context.meta(),
   });
   return {};
 };
 
-/** Which image this job runs, and why. Asks the image's registry unless only the pod's engine can know. */
-export const resolveExecutionEnvironment = async (
-  registry: Registry,
-  input: ReceivedBy<typeof ResolveExecutionEnvironment>,
-  context: CallContext,
-): Promise<OutputOf<typeof ResolveExecutionEnvironment>> => {
-  const environment = await choose(registry, input, context.principal as Principal);
-  const { id, name, image, credentialId, organizationId } = environment;
-  const reference = parseImageReference(image);
-  const pull = environment.pull ?? defaultPull(reference);
-  const why = input.executionEnvironmentId ? 'the job template names it' : 'the default of this installation';
-  const answer = (digest: string | null, remark = '') => ({
-    id,
-    name,
-    image,
-    pull,
-    credentialId,
+const mayManage = (principal: Principal, organizationId: string | null, name?: string): void =>
+  authorize(
+    principal,
+    'admin',
     organizationId,
-    digest,
-    reason: `${why}${remark}`,
-  });
+    name !== undefined
+      ? `the execution environment ${name}`
+      : organizationId === null
+        ? 'execution environments of all organizations'
+        : 'the execution environments of this organization',
+  );
 
-  if (reference.digest !== null) return answer(reference.digest);
-  if (isEngineLocal(reference) || pull === 'never') return answer(null);
-  const lookup = await registry.lookup(reference);
-  if (lookup.found) {
-    await noteFoundDigest(registry, { id, image, digest: lookup.digest }, context);
-    return answer(lookup.digest);
-  }
-  const { failure, words } = lookup;
-  context.logger.warn({ image, failure, words }, 'the digest of an image could not be looked up');
-  if (failure === 'away' && pull !== 'always' && environment.digest !== null) {
-    return answer(
-      environment.digest,
-      `; its registry is away (${words}), this is the image that was last known`,
-    );
-  }
-  if (failure === 'away' && pull === 'missing')
-    return answer(null, `; its registry is away (${words}), the machine may have the image`);
-  throw cannotResolve(environment, failure, words, pull);
-};
-
-const choose = async (
-  registry: Registry,
-  { executionEnvironmentId, organizationId }: ReceivedBy<typeof ResolveExecutionEnvironment>,
-  principal: Principal,
-): Promise<ExecutionEnvironment> => {
-  const environment = await findExecutionEnvironment(registry, executionEnvironmentId ?? null);
-  if (!environment && executionEnvironmentId) throw noSuchEnvironment(executionEnvironmentId);
-  if (!environment) {
-    throw new PlatformError(
-      'refused',
-      'The job names no execution environment and this installation has no default: make one the default.',
-      { details: { reason: 'no_default' } },
-    );
-  }
-  const owner = environment.organizationId ?? null;
-  if (owner === null || owner === organizationId.toLowerCase() || can(principal, 'use', owner))
-    return environment;
-  if (!can(principal, 'read', owner)) throw noSuchEnvironment(environment.id);
-  throw new PlatformError(
-    'forbidden',
-    `${principal.username} may not use the execution environment ${environment.name}: it belongs to another organization than the job.`,
-    {
-      details: { action: 'use', id: environment.id },
+/** The vault knows the credential, and for which registry it is: a password goes to no other. Throws what the vault says. */
+const checkCredential = async (
+  { call }: Registry,
+  { credentialId, organizationId, image }: Pick<Settings, 'image'> & { credentialId?: string | null; organizationId?: string | null },
+  context: CallContext,
+): Promise<void> => {
+  if (!credentialId) return;
+  const host = parseImageReference(image).domain;
+  await askRegistryLogin(call, { credentialId, organizationId: organizationId ?? null, host }, context).catch(
+    (error: unknown) => {
+      if (error instanceof PlatformError && (error.code === 'not_found' || error.code === 'refused')) {
+        throw new PlatformError('refused', error.message, {
+          details: { reason: 'registry_credential', ...error.details, field: 'credentialId' },
+        });
+      }
+      throw error;
     },
   );
 };
 
-const cannotResolve = (
-  { name, image }: ExecutionEnvironment,
-  failure: LookupFailure,
-  words: string,
-  pull: PullPolicy,
-): PlatformError => {
-  const said: Record<LookupFailure, [reason: string, sentence: string]> = {
-    not_found: ['image_not_found', `its registry does not have it: ${words}. Check name and tag`],
-    unauthorized: [
-      'registry_unauthorized',
-      `its registry refuses to show it: ${words}. Check the name; images that need a login cannot be used yet`,
-    ],
-    untrusted: [
-      'registry_untrusted',
-      `its registry cannot be trusted: ${words}. Add its authority with NODE_EXTRA_CA_CERTS`,
-    ],
-    rejected: ['registry_rejected', `its registry does not understand the question: ${words}`],
-    away: [
-      'registry_unreachable',
-      `its registry is away: ${words}. Its pull policy is "${pull}": with "missing", an image that the machine has would do`,
-    ],
-  };
-  const [reason, sentence] = said[failure];
-  return new PlatformError('refused', `The image ${image} of ${name} cannot be used: ${sentence}.`, {
-    details: { reason, image, words },
-  });
+/** Takes a name; one that the same had before is free again. Throws `refused` with reason name_taken. */
+const claimName = async (sql: Sql, schema: string, name: string, id: string): Promise<void> => {
+  const table = `${schema}.execution_environment_name`;
+  await sql.query(`delete from ${table} where execution_environment_id = $1 and name <> $2`, [id, name]);
+  const { rows } = await sql.query<{ id: string }>(
+    `insert into ${table} as claim (name, execution_environment_id) values ($1, $2)
+     on conflict (name) do update set name = claim.name returning execution_environment_id::text as id`,
+    [name, id],
+  );
+  if (rows[0]?.id === id) return;
+  throw new PlatformError(
+    'refused',
+    `There is an execution environment called ${name} already: choose another name.`,
+    { details: { reason: 'name_taken', field: 'name' } },
+  );
 };
 
-/** What an engine found the image to be. */
-export const noteEngineDigest = async (
-  registry: Registry,
-  input: ReceivedBy<typeof NoteDigest>,
-  context: CallContext,
-): Promise<OutputOf<typeof NoteDigest>> => {
-  if (!/^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/.test(input.digest)) {
-    throw new PlatformError('invalid', 'digest is not sha256: or sha512: with its hexadecimal digits.', {
-      details: { field: 'digest' },
-    });
-  }
-  await noteFoundDigest(registry, { ...input, id: input.id.toLowerCase() }, context);
-  return {};
-};
-
-const noteFoundDigest = async (
-  { log }: Registry,
-  { id, image, digest }: { id: string; image: string; digest: string },
-  context: CallContext,
-): Promise<void> => {
-  const eventId = newId();
-  await decideAndAppend({
-    ...aggregate(log, id),
-    decide: (state) => noteDigest(state, id, { image, digest }, eventId),
-    meta: context.meta(),
-  });
-};
+/** Another image, or another login: the schedule asks anew. */
+const lookSoon = ({ pool, schema }: Registry, id: string): Promise<unknown> =>
+  pool.query(
+    `update ${schema}.execution_environment_lookup set next_at = now() where execution_environment_id = $1`,
+    [id],
+  );

@@ -1,7 +1,7 @@
 /** The execution environments that every installation has: AWX's three, and the one that was built on this machine. */
 import type { Meta } from '@gantry/contracts/envelope';
 import { isPlatformError } from '@gantry/contracts/errors';
-import { identifier, withTransaction, type Sql } from '@gantry/eventlog/sql';
+import { withTransaction, type Sql } from '@gantry/eventlog/sql';
 import { loadAggregate } from '@gantry/service/aggregate';
 import { newId } from '@gantry/service/context';
 import { v5 } from 'uuid';
@@ -28,7 +28,7 @@ export const seedIds = {
 
 interface Seed {
   id: string;
-  settings: Settings;
+  settings: Settings & { managed: boolean };
   /** A later start with another image changes it. */
   follow: boolean;
 }
@@ -41,6 +41,7 @@ const awx = (id: string, name: string, tag: string, managed = false): Seed => ({
     organizationId: null,
     image: `quay.io/ansible/awx-ee:${tag}`,
     pull: null,
+    credentialId: null,
     managed,
   },
   follow: false,
@@ -61,6 +62,7 @@ const localSeed = (image: string): Seed => ({
     organizationId: null,
     image: formatImageReference(parseImageReference(image)),
     pull: 'never',
+    credentialId: null,
     managed: false,
   },
   follow: true,
@@ -84,22 +86,29 @@ export const seedExecutionEnvironments = async (
   }
 };
 
-const seedIn = async (sql: Sql, { log }: Registry, settings: SeedSettings, meta: Meta): Promise<void> => {
+const seedIn = async (
+  sql: Sql,
+  { log, schema }: Registry,
+  settings: SeedSettings,
+  meta: Meta,
+): Promise<void> => {
   await sql.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [`${log.schema}: seed`]);
   const versions = new Map<string, number>();
   for (const { id, settings: wanted, follow } of seedsOf(settings)) {
     const { state, version } = await loadAggregate(aggregate(log, id));
     const events = seed(state, id, wanted, follow, newId());
     if (events.length > 0) await log.appendIn(sql, aggregate(log, id).stream, version, events, meta);
+    if (state === 'deleted') continue;
     versions.set(id, version + events.length);
     await sql.query(
-      `insert into ${identifier(log.schema)}.execution_environment_name (name, execution_environment_id) values ($1, $2) on conflict do nothing`,
+      `insert into ${schema}.execution_environment_name (name, execution_environment_id) values ($1, $2) on conflict do nothing`,
       [wanted.name, id],
     );
   }
   const wanted = settings.defaultIs === 'local' ? seedIds.local : seedIds.latest;
-  const chosen = await defaultSoFar(sql, log.schema);
+  const chosen = await defaultSoFar(sql, schema);
   if (chosen && (chosen.byPerson || chosen.stream === aggregate(log, wanted).stream)) return;
+  if (!versions.has(wanted)) return;
   const { initial, evolve } = aggregate(log, wanted);
   const { settings: settingsOfWanted } = seedsOf(settings).find(({ id }) => id === wanted)!;
   const state = evolve(initial, {
@@ -122,7 +131,7 @@ const defaultSoFar = async (
   schema: string,
 ): Promise<{ stream: string; byPerson: boolean } | null> => {
   const { rows } = await sql.query<{ stream: string; kind: string }>(
-    `select stream, meta->'actor'->>'kind' as kind from ${identifier(schema)}.event_log
+    `select stream, meta->'actor'->>'kind' as kind from ${schema}.event_log
      where type = 'execution_environment.made_default' order by transaction_id desc, position desc limit 1`,
   );
   return rows[0] ? { stream: rows[0].stream, byPerson: rows[0].kind === 'user' } : null;

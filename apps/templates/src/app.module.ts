@@ -7,8 +7,10 @@ import {
   ListInventoryHosts,
   ListJobTemplates,
   ListProjects,
+  ListTemplatesUsingEnvironment,
   PinProject,
   ReviseJobTemplate,
+  SetProjectDefaultEnvironment,
   SnapshotInventory,
   SnapshotJobTemplate,
   SyncProject,
@@ -17,11 +19,17 @@ import type { ServiceKit } from '@gantry/service/kit';
 import { KIT, ServiceModule } from '@gantry/service/module';
 import type { TemplatesConfig } from './config.js';
 import type { TemplatesDeps } from './deps.js';
+import { templatesUsing } from './execution-environments.js';
 import { createInventory, hostsOfInventory, snapshotInventory } from './inventory.commands.js';
 import { inventoryProjection, listInventories } from './inventory.projection.js';
 import { createJobTemplate, reviseJobTemplate, snapshotJobTemplate } from './job-template.commands.js';
 import { jobTemplateProjection, listJobTemplates } from './job-template.projection.js';
-import { createProject, pinProject, syncProject } from './project.commands.js';
+import {
+  createProject,
+  pinProject,
+  setProjectDefaultEnvironment,
+  syncProject,
+} from './project.commands.js';
 import { createProjectSource } from './project-source.js';
 import { listProjects, projectProjection } from './project.projection.js';
 import { createReader } from './read-model.js';
@@ -62,6 +70,12 @@ const bind = (kit: ServiceKit, { git }: TemplatesConfig): TemplatesDeps => {
 
   kit.handle(CreateProject, (input, context) => createProject(deps, input, context, fetching));
   kit.handle(SyncProject, (input, context) => syncProject(deps, input, context));
+  kit.handle(SetProjectDefaultEnvironment, (input, context) =>
+    setProjectDefaultEnvironment(deps, input, context),
+  );
+  kit.handle(ListTemplatesUsingEnvironment, (input, { principal }) =>
+    templatesUsing(pool, schema, input, principal!),
+  );
   kit.handle(PinProject, (input, context) => pinProject(deps, input, context));
   kit.handle(ListProjects, (input, { principal }) => listProjects(pool, schema, input, principal!));
   kit.handle(CreateInventory, (input, context) => createInventory(deps, input, context));

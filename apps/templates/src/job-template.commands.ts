@@ -15,6 +15,7 @@ import { once } from '@gantry/service/idempotency';
 import type { TemplatesDeps } from './deps.js';
 import { decide, evolve, initial } from './domain/job-template.js';
 import { mergePrompts } from './domain/launch.js';
+import { environmentsOf } from './execution-environments.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
 import { mayCreateIn } from './organization.js';
@@ -100,8 +101,11 @@ export const snapshotJobTemplate = async (
   if (merged.inventoryId !== template.settings.inventoryId)
     mayUse('inventory', merged.inventoryId, inventory, principal);
   if (!inventory) throw notFound('inventory', merged.inventoryId);
+  const prompted =
+    Boolean(prompts.executionEnvironmentId) && template.settings.askOnLaunch.includes('executionEnvironment');
   return {
     ...merged,
+    executionEnvironments: await environmentsOf(deps, { ...merged, prompted, project, inventory }, context),
     jobTemplateId: template.id,
     jobTemplateVersion: template.version,
     projectName: project.name,

@@ -7,6 +7,7 @@ import {
   templateEvents,
   type CreateProject,
   type PinProject,
+  type SetProjectDefaultEnvironment,
   type SyncProject,
 } from '@gantry/contracts/template';
 import { decideAndAppend } from '@gantry/service/aggregate';
@@ -14,14 +15,15 @@ import type { CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
 import type { TemplatesDeps } from './deps.js';
 import { decide, evolve, initial, type ProjectCommand } from './domain/project.js';
+import { mayName } from './execution-environments.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
 import { mayCreateIn } from './organization.js';
 import type { Pinned, Repository } from './project-source.js';
 import type { ProjectRow } from './read-model.js';
 
-const { ProjectCreated, ProjectSynced, ProjectSyncFailed } = templateEvents;
-const catalogue = { ProjectCreated, ProjectSynced, ProjectSyncFailed };
+const { ProjectCreated, ProjectSynced, ProjectSyncFailed, ProjectDefaultEnvironmentSet } = templateEvents;
+const catalogue = { ProjectCreated, ProjectSynced, ProjectSyncFailed, ProjectDefaultEnvironmentSet };
 
 /** Creates a project and begins to fetch it; `fetching` gets the fetch, whose outcome will be in the project. */
 export const createProject = async (
@@ -33,6 +35,8 @@ export const createProject = async (
   const principal = context.principal!;
   const { pool, log, allowFile } = deps;
   await mayCreateIn(deps, settings.organizationId, 'projects', context);
+  if (settings.defaultEnvironmentId)
+    await mayName(deps, settings.defaultEnvironmentId, settings.organizationId, context);
   const outcome = await once(
     { pool, log },
     { scope: `project.create:${principal.userId}`, key },
@@ -79,6 +83,22 @@ export const syncProject = async (
   if (!project || !can(context.principal!, 'read', project.organizationId)) throw notFound(id);
   authorize(context.principal!, 'update', project.organizationId, `the project ${project.name}`);
   return { commit: (await sync(deps, project, context.meta())).commit };
+};
+
+/** Execution environment of its jobs whose template names none. */
+export const setProjectDefaultEnvironment = async (
+  deps: TemplatesDeps,
+  { id, executionEnvironmentId }: ReceivedBy<typeof SetProjectDefaultEnvironment>,
+  context: CallContext,
+): Promise<OutputOf<typeof SetProjectDefaultEnvironment>> => {
+  const project = await deps.read.project(id);
+  if (!project || !can(context.principal!, 'read', project.organizationId)) throw notFound(id);
+  authorize(context.principal!, 'admin', project.organizationId, `the project ${project.name}`);
+  if (executionEnvironmentId)
+    await mayName(deps, executionEnvironmentId, project.organizationId, context);
+  const command = { kind: 'set default environment', projectId: project.id, executionEnvironmentId } as const;
+  await record(deps, project.id, command, context.meta());
+  return {};
 };
 
 /** Branch to commit to stored archive, for the launcher. */

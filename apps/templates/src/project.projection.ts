@@ -7,8 +7,8 @@ import type { Sql } from '@gantry/eventlog/sql';
 import type { ProjectionDefinition } from '@gantry/service/kit';
 import { byCreation, readPage } from '@gantry/service/page';
 
-const { ProjectCreated, ProjectSynced, ProjectSyncFailed } = templateEvents;
-const catalogue = { ProjectCreated, ProjectSynced, ProjectSyncFailed };
+const { ProjectCreated, ProjectSynced, ProjectSyncFailed, ProjectDefaultEnvironmentSet } = templateEvents;
+const catalogue = { ProjectCreated, ProjectSynced, ProjectSyncFailed, ProjectDefaultEnvironmentSet };
 
 /** Table `project`. */
 export const projectProjection = (schema: string): ProjectionDefinition => ({
@@ -21,8 +21,8 @@ export const projectProjection = (schema: string): ProjectionDefinition => ({
     const { type, data } = event;
     if (type === 'project.created') {
       await sql.query(
-        `insert into ${schema}.project (id, organization_id, name, description, scm_url, scm_branch, scm_update_on_launch, status, playbooks, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, 'never_updated', '[]', $8)`,
+        `insert into ${schema}.project (id, organization_id, name, description, scm_url, scm_branch, scm_update_on_launch, default_environment_id, status, playbooks, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'never_updated', '[]', $9)`,
         [
           data.projectId,
           data.organizationId,
@@ -31,6 +31,7 @@ export const projectProjection = (schema: string): ProjectionDefinition => ({
           data.scmUrl,
           data.scmBranch,
           data.scmUpdateOnLaunch,
+          data.defaultEnvironmentId ?? null,
           stored.at,
         ],
       );
@@ -48,6 +49,11 @@ export const projectProjection = (schema: string): ProjectionDefinition => ({
           stored.at,
         ],
       );
+    } else if (type === 'project.default_environment_set') {
+      await sql.query(`update ${schema}.project set default_environment_id = $2 where id = $1`, [
+        data.projectId,
+        data.executionEnvironmentId,
+      ]);
     } else {
       await sql.query(`update ${schema}.project set status = 'failed', last_error = $2 where id = $1`, [
         data.projectId,
@@ -81,6 +87,7 @@ export const listProjects = (
       scmBranch: row.scm_branch,
       credentialId: null,
       scmUpdateOnLaunch: row.scm_update_on_launch,
+      defaultEnvironmentId: row.default_environment_id,
       status: row.status,
       commit: row.commit,
       playbooks: row.playbooks,

@@ -11,6 +11,7 @@ export interface ProjectRow {
   scmUrl: string;
   scmBranch: string;
   scmUpdateOnLaunch: boolean;
+  defaultEnvironmentId: string | null;
   status: 'never_updated' | 'successful' | 'failed';
   syncedBranch: string | null;
   commit: string | null;
@@ -49,6 +50,7 @@ const ProjectEntity = new EntitySchema<ProjectRow>({
     scmUrl: { ...text, name: 'scm_url' },
     scmBranch: { ...text, name: 'scm_branch' },
     scmUpdateOnLaunch: { type: 'boolean', name: 'scm_update_on_launch' },
+    defaultEnvironmentId: { type: 'uuid', name: 'default_environment_id', nullable: true },
     syncedBranch: { ...text, name: 'synced_branch', nullable: true },
     archiveSha256: { ...text, name: 'archive_sha256', nullable: true },
     archiveSizeBytes: { type: 'bigint', name: 'archive_size_bytes', nullable: true },

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { organizationRoles, Principal } from './access.js';
 import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest, serviceNames } from './command.js';
+import { ExecutionEnvironmentUsers } from './ee.js';
 import { event } from './envelope.js';
 
 /** An organization exists from here on. */
@@ -9,6 +10,12 @@ export const OrganizationCreated = event(
   'organization.created',
   1,
   z.object({ organizationId: Id, name: Name, description: z.string() }),
+);
+/** Jobs of the organization that get no execution environment from template or project run in this one; null: in the installation's default. */
+export const OrganizationDefaultEnvironmentSet = event(
+  'organization.default_environment_set',
+  1,
+  z.object({ organizationId: Id, executionEnvironmentId: Id.nullable() }),
 );
 /** A user exists from here on. */
 export const UserCreated = event(
@@ -52,6 +59,7 @@ export const TokenRevoked = event('token.revoked', 1, z.object({ tokenId: Id }))
 /** Every event in identity's log. */
 export const identityEvents = {
   OrganizationCreated,
+  OrganizationDefaultEnvironmentSet,
   UserCreated,
   UserRoleGranted,
   UserRoleRevoked,
@@ -60,7 +68,13 @@ export const identityEvents = {
 };
 
 /** An organization, as queries give it. */
-export const Organization = z.object({ id: Id, name: Name, description: z.string(), createdAt: z.string() });
+export const Organization = z.object({
+  id: Id,
+  name: Name,
+  description: z.string(),
+  defaultEnvironmentId: Id.nullish(),
+  createdAt: z.string(),
+});
 /** An organization, as queries give it. */
 export type Organization = z.output<typeof Organization>;
 
@@ -110,6 +124,27 @@ export const ListOrganizations = command('identity.organization.list', {
   callers: ['gateway', 'templates'],
   input: PageRequest.extend({ name: z.string().nullish(), ids: z.array(Id).max(200).nullish() }),
   output: pageOf(Organization),
+});
+/** For the organization's administrators, who may use the execution environment. Errors: not_found, forbidden, refused (another organization's). */
+export const SetOrganizationDefaultEnvironment = command('identity.organization.set_default_environment', {
+  callers: ['gateway'],
+  input: z.object({ id: Id, executionEnvironmentId: Id.nullable() }),
+  output: z.object({}),
+});
+/** Default execution environments of organizations, for a launch; organizations without one are left out. */
+export const GetDefaultEnvironments = command('identity.organization.default_environments', {
+  callers: ['templates'],
+  input: z.object({ organizationIds: z.array(Id).max(10) }),
+  output: z.object({
+    items: z.array(z.object({ organizationId: Id, executionEnvironmentId: Id })),
+  }),
+});
+/** Organizations whose default is this execution environment: those that the person belongs to, and how many in all. */
+export const ListOrganizationsUsingEnvironment = command('identity.execution_environment.users', {
+  callers: ['registry'],
+  principal: true,
+  input: z.object({ executionEnvironmentId: Id }),
+  output: ExecutionEnvironmentUsers,
 });
 /** Superusers. Errors: forbidden, conflict (the username is taken). */
 export const CreateUser = command('identity.user.create', {
@@ -163,6 +198,9 @@ export const identityCommands = [
   VerifyToken,
   GetKeys,
   CreateOrganization,
+  SetOrganizationDefaultEnvironment,
+  GetDefaultEnvironments,
+  ListOrganizationsUsingEnvironment,
   ListOrganizations,
   CreateUser,
   ListUsers,

@@ -1,6 +1,7 @@
 /** Launcher: the job. Stream `job-<id>`. docs/ARCHITECTURE.md follows one through its events. */
 import { z } from 'zod';
 import { command, Id, IdempotencyKey, pageOf, PageRequest } from './command.js';
+import { eeSources, pullPolicies, resolutions } from './ee.js';
 import { event } from './envelope.js';
 import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
 
@@ -47,18 +48,23 @@ export const JobRequested = event(
     idempotencyKey: z.string().nullable(),
   }),
 );
-/** The image of a job and why it is this one. */
+/** The image of a job and why it is this one: `ResolvedImage` of the registry says what the fields mean. */
 export const PinnedImage = z.object({
   executionEnvironmentId: Id,
   name: z.string(),
   image: z.string(),
   /** sha256:...; null only while an image that must be pulled by tag has not been. */
   digest: z.string().nullable(),
-  pull: z.enum(['always', 'missing', 'never']),
+  pull: z.enum(pullPolicies),
   credentialId: Id.nullish(),
   /** Whose execution environment it is; null for a global one. */
   organizationId: Id.nullish(),
   reason: z.string(),
+  // Not told by jobs that were pinned before 2026-11.
+  from: z.enum(eeSources).nullish(),
+  resolution: z.enum(resolutions).nullish(),
+  words: z.string().nullish(),
+  previousDigest: z.string().nullish(),
 });
 /** Everything it depends on is fixed. */
 export const JobPinned = event(

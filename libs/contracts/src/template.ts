@@ -1,6 +1,7 @@
 /** Templates: projects, inventories and job templates. Streams `project-<id>`, `inventory-<id>`, `job_template-<id>`. */
 import { z } from 'zod';
 import { command, Created, Id, IdempotencyKey, Name, pageOf, PageRequest } from './command.js';
+import { EeCandidate, ExecutionEnvironmentUsers } from './ee.js';
 import { event } from './envelope.js';
 
 /** Bytes that are stored once, by what they are. */
@@ -25,6 +26,8 @@ const ProjectSettings = z.object({
   credentialId: Id.nullish(),
   /** Fetch again at every launch; else a launch uses the last synced commit. */
   scmUpdateOnLaunch: z.boolean().default(false),
+  /** Execution environment of its jobs whose template names none. */
+  defaultEnvironmentId: Id.nullish(),
 });
 /** A project exists from here on. */
 export const ProjectCreated = event('project.created', 1, ProjectSettings.extend({ projectId: Id }));
@@ -45,6 +48,12 @@ export const ProjectSyncFailed = event(
   'project.sync_failed',
   1,
   z.object({ projectId: Id, branch: z.string(), message: z.string() }),
+);
+/** Its jobs whose template names no execution environment run in this one; null: in their organization's default. */
+export const ProjectDefaultEnvironmentSet = event(
+  'project.default_environment_set',
+  1,
+  z.object({ projectId: Id, executionEnvironmentId: Id.nullable() }),
 );
 
 /** A host or group name: what Ansible takes, without patterns' special characters. */
@@ -149,6 +158,7 @@ export const templateEvents = {
   ProjectCreated,
   ProjectSynced,
   ProjectSyncFailed,
+  ProjectDefaultEnvironmentSet,
   InventoryCreated,
   InventoryHostsAdded,
   InventoryGroupsAdded,
@@ -216,6 +226,8 @@ export const LaunchSnapshot = JobTemplateSettings.omit({ inventoryId: true, askO
   inventoryId: Id,
   projectName: z.string(),
   inventoryName: z.string(),
+  /** Whom the job's execution environment may come from, in AWX's order; not told by jobs of before 2026-11. */
+  executionEnvironments: z.array(EeCandidate).optional(),
 });
 /** What a job will run. */
 export type LaunchSnapshot = z.output<typeof LaunchSnapshot>;
@@ -232,6 +244,19 @@ export const SyncProject = command('templates.project.sync', {
   timeoutMilliseconds: 120_000,
   input: z.object({ id: Id }),
   output: z.object({ commit: z.string() }),
+});
+/** For administrators of the project's organization, who may use the execution environment. Errors: not_found, forbidden, refused (another organization's). */
+export const SetProjectDefaultEnvironment = command('templates.project.set_default_environment', {
+  callers: ['gateway'],
+  input: z.object({ id: Id, executionEnvironmentId: Id.nullable() }),
+  output: z.object({}),
+});
+/** Job templates and projects that name an execution environment: those that the person may see, and how many in all. */
+export const ListTemplatesUsingEnvironment = command('templates.execution_environment.users', {
+  callers: ['registry'],
+  principal: true,
+  input: z.object({ executionEnvironmentId: Id }),
+  output: ExecutionEnvironmentUsers,
 });
 /** Projects that the caller may see, by name. */
 export const ListProjects = command('templates.project.list', {
@@ -305,6 +330,8 @@ export const SnapshotInventory = command('templates.inventory.snapshot', {
 export const templateCommands = [
   CreateProject,
   SyncProject,
+  SetProjectDefaultEnvironment,
+  ListTemplatesUsingEnvironment,
   ListProjects,
   CreateInventory,
   ListInventories,

@@ -78,7 +78,7 @@ describe('an organization', () => {
   it('is created once', () => {
     const given = givenFor<
       organization.OrganizationState,
-      organization.CreateOrganizationCommand,
+      organization.OrganizationCommand,
       organization.OrganizationEvent
     >({ ...organization });
     const command = { kind: 'create', organizationId, name: 'Default', description: '' } as const;

@@ -84,6 +84,8 @@ export class Neighbours {
       pull: 'missing',
       digest: null,
       reason: 'the default',
+      from: 'setting',
+      resolution: 'local',
     }),
     [NoteDigest.name]: ({ digest }: ReceivedBy<typeof NoteDigest>) => {
       this.notedDigests.push(digest);

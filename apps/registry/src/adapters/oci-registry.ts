@@ -1,199 +1,185 @@
 /**
- * Asks an image's registry what a tag means, by the OCI distribution API.
- * Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md; token flow:
- * https://distribution.github.io/distribution/spec/auth/token/
+ * Asks an image's registry what a tag means and what the image is made for, by the OCI distribution API.
+ * Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, image-spec v1.1 (index, config).
  */
 import { createHash } from 'node:crypto';
+import type { Response } from 'undici';
 import type { ImageReference } from '../domain/image-reference.js';
+import type { Lookup } from '../domain/resolution.js';
+import { createDoors, type Login } from './oci-auth.js';
+import {
+  codeOf,
+  createSend,
+  describeFailure,
+  isLoopback,
+  parseObject,
+  readLimited,
+  refusalOf,
+  type LookupLimits,
+} from './oci-http.js';
 
-/** Why there is no digest. `away`: nobody answered, or only to say "later"; trying again may help. */
-export type LookupFailure = 'away' | 'unauthorized' | 'not_found' | 'untrusted' | 'rejected';
-
-/** What a lookup gave. `words` are the registry's own, or what happened on the way to it. */
-export type Lookup =
-  { found: true; digest: string } | { found: false; failure: LookupFailure; words: string };
-
-/** A name and password for a registry. */
-export interface RegistryLogin {
-  username: string;
-  password: string;
+/** What the installation says of registries. */
+export interface RegistrySettings {
+  /** PEM of every authority to trust; null = those of Node.js. */
+  ca: readonly string[] | null;
+  /** Hosts to ask first, by the registry that they mirror: `docker.io` -> `mirror.example:5000`. Asked without a login. */
+  mirrors: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Looks an image's digest up. Never throws for what the network or the registry does. */
-export type LookupDigest = (image: ImageReference, login?: RegistryLogin) => Promise<Lookup>;
-
-/** Limits in milliseconds: of one request, and of the whole lookup. */
-export interface LookupLimits {
-  request: number;
-  whole: number;
+/** A question. */
+export interface Question {
+  login?: Login | null;
+  /** What is known of a digest, so that it need not be asked again. */
+  known?: { digest: string; platforms: string[] } | null;
+  limits?: LookupLimits;
 }
+
+/** Looks an image up. Never throws for what the network or the registry does. */
+export type LookupImage = (image: ImageReference, question?: Question) => Promise<Lookup>;
 
 // Without the OCI types a registry says "not found" about an OCI image (seen with docker-registry 2.8).
-const manifestTypes = [
+const indexTypes = [
   'application/vnd.oci.image.index.v1+json',
-  'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
+];
+const accept = [
+  ...indexTypes,
+  'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
-const mostBytes = { manifest: 4 * 1024 * 1024, answer: 64 * 1024 };
+const mostBytes = { manifest: 4 * 1024 * 1024, config: 4 * 1024 * 1024, answer: 64 * 1024 };
 const digestPattern = /^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/;
+/** Platforms by digest: what a digest names never changes. */
+const mostPlatforms = 1_000;
 
-/** A lookup over fetch. */
-export const createLookup =
-  (limits: LookupLimits = { request: 10_000, whole: 20_000 }): LookupDigest =>
-  async (image, login) => {
-    const session = createSession(image, login, limits);
-    try {
-      return await session.lookup();
-    } catch (error) {
-      return describeFailure(error, image.domain, limits);
-    }
-  };
+/** Of a lookup that nobody waits for with something better at hand. */
+export const patientLimits: LookupLimits = { request: 10_000, whole: 20_000 };
 
-const createSession = (
-  { domain, path, tag, digest }: ImageReference,
-  login: RegistryLogin | undefined,
-  limits: LookupLimits,
-) => {
-  const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain;
-  const loopback = isLoopback(host);
-  const whole = performance.now() + limits.whole;
-  let scheme = 'https';
-  let authorization: string | null = null;
+/** A client of all registries. `close` ends its connections. */
+export const createRegistryClient = ({
+  ca,
+  mirrors,
+}: RegistrySettings): { lookup: LookupImage; close(): Promise<void> } => {
+  const { send, close } = createSend(ca);
+  const doors = createDoors(send);
+  const plainHttp = new Set<string>();
+  const platformsOf = new Map<string, string[]>();
 
-  const send = (url: string, init: RequestInit): Promise<Response> => {
-    const left = Math.max(0, Math.ceil(whole - performance.now()));
-    return fetch(url, { ...init, signal: AbortSignal.timeout(Math.min(left, limits.request)) });
-  };
+  /** One registry or mirror, for one image, in one lookup. */
+  const session = (host: string, path: string, login: Login | null, limits: LookupLimits) => {
+    const ends = performance.now() + limits.whole;
+    const access = { host, path, login };
+    const mayBePlain = isLoopback(host) || login?.verifySsl === false;
+    let authorization = doors.known(access);
 
-  const request = async (method: 'HEAD' | 'GET'): Promise<Response> => {
-    const ask = (): Promise<Response> =>
-      send(`${scheme}://${host}/v2/${path}/manifests/${digest ?? tag ?? 'latest'}`, {
-        method,
-        headers: { accept: manifestTypes, ...(authorization === null ? {} : { authorization }) },
+    const left = (): number => Math.min(limits.request, ends - performance.now());
+    const once = (method: 'HEAD' | 'GET', rest: string, types: string): Promise<Response> => {
+      const ask = (scheme: 'http' | 'https'): Promise<Response> =>
+        send(`${scheme}://${host}/v2/${path}/${rest}`, {
+          method,
+          headers: { accept: types, ...(authorization === null ? {} : { authorization }) },
+          careful: login?.verifySsl !== false,
+          milliseconds: left(),
+        });
+      if (mayBePlain && plainHttp.has(host)) {
+        return ask('http').catch((error: unknown) => {
+          plainHttp.delete(host);
+          throw error;
+        });
+      }
+      return ask('https').catch((error: unknown) => {
+        // As container engines do: a registry on this very machine may speak plain HTTP, and one whose certificate does not matter.
+        if (!mayBePlain || !codeOf(error).startsWith('ERR_SSL')) throw error;
+        plainHttp.add(host);
+        return ask('http');
       });
-    try {
-      return await ask();
-    } catch (error) {
-      // As container engines do: a registry on this very machine may speak plain HTTP, another may not.
-      if (!loopback || scheme === 'http' || !codeOf(error).startsWith('ERR_SSL')) throw error;
-      scheme = 'http';
-      return ask();
-    }
-  };
-
-  const authenticate = async (challenge: string | null): Promise<boolean> => {
-    const basic = login
-      ? `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
-      : null;
-    if (challenge !== null && /^basic\b/i.test(challenge)) {
-      authorization = basic;
-      return basic !== null;
-    }
-    const parameters = challenge === null ? null : readBearer(challenge);
-    const realm = parameters?.['realm'];
-    if (!parameters || realm === undefined || !URL.canParse(realm)) return false;
-    const url = new URL(realm);
-    if (url.protocol !== 'https:' && !(loopback && url.protocol === 'http:')) return false;
-    if (parameters['service'] !== undefined) url.searchParams.set('service', parameters['service']);
-    url.searchParams.set('scope', parameters['scope'] ?? `repository:${path}:pull`);
-    const answer = await send(url.href, { headers: basic === null ? {} : { authorization: basic } });
-    const body = await readLimited(answer, mostBytes.answer);
-    if (!answer.ok) return false;
-    const { token, access_token: accessToken } = parseObject(body);
-    const bearer = typeof token === 'string' ? token : accessToken;
-    if (typeof bearer !== 'string' || !/^[\x21-\x7e]+$/.test(bearer)) return false;
-    authorization = `Bearer ${bearer}`;
-    return true;
-  };
-
-  const lookup = async (): Promise<Lookup> => {
-    let answer = await request('HEAD');
-    if (answer.status === 401 && (await authenticate(answer.headers.get('www-authenticate'))))
-      answer = await request('HEAD');
-    const told = answer.headers.get('docker-content-digest');
-    if (answer.ok && told !== null && digestPattern.test(told)) return { found: true, digest: told };
-    // No digest in the header, or no: the body has it, or the words.
-    answer = await request('GET');
-    const body = await readLimited(answer, answer.ok ? mostBytes.manifest : mostBytes.answer);
-    if (answer.ok)
-      return { found: true, digest: `sha256:${createHash('sha256').update(body).digest('hex')}` };
-    return { found: false, failure: failureOf(answer.status), words: wordsOf(answer.status, body) };
-  };
-  return { lookup };
-};
-
-const failureOf = (status: number): LookupFailure => {
-  if (status === 401 || status === 403) return 'unauthorized';
-  if (status === 404) return 'not_found';
-  return status === 408 || status === 429 || status >= 500 ? 'away' : 'rejected';
-};
-
-const wordsOf = (status: number, body: Buffer): string => {
-  const { errors } = parseObject(body);
-  const texts = (Array.isArray(errors) ? (errors as unknown[]) : []).flatMap((error) => {
-    const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-    return [message ?? code].filter((text) => typeof text === 'string');
-  });
-  // Somebody else's text: one line, not too long.
-  const text = texts
-    .join('; ')
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .slice(0, 300);
-  return text === '' ? `HTTP status ${status}` : `"${text}" (HTTP status ${status})`;
-};
-
-const parseObject = (body: Buffer): Record<string, unknown> => {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'));
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-};
-
-/** `Bearer realm="...",service="..."` as an object; null for another scheme. */
-const readBearer = (challenge: string): Record<string, string> | null => {
-  if (!/^bearer\s/i.test(challenge)) return null;
-  return Object.fromEntries(
-    [...challenge.matchAll(/([a-z]+)="([^"]*)"/gi)].map(([, name, value]) => [name!.toLowerCase(), value!]),
-  );
-};
-
-const readLimited = async (answer: Response, limit: number): Promise<Buffer> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of answer.body ?? []) {
-    size += (part as Uint8Array).byteLength;
-    if (size > limit) throw new Error(`an answer of more than ${limit} bytes`);
-    parts.push(part as Uint8Array);
-  }
-  return Buffer.concat(parts);
-};
-
-const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
-
-const codeOf = (error: unknown): string => {
-  const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof AggregateError && cause.errors.length > 0)
-    return codeOf({ cause: cause.errors[0] as unknown });
-  const code = cause ?? (error as { cause?: unknown }).cause;
-  return typeof code === 'object' && code !== null && 'code' in code ? String(code.code) : '';
-};
-
-const untrusted = /^(CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT)/;
-
-const describeFailure = (error: unknown, domain: string, limits: LookupLimits): Lookup => {
-  const code = codeOf(error);
-  if (untrusted.test(code))
-    return { found: false, failure: 'untrusted', words: `its TLS certificate is not trusted (${code})` };
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return {
-      found: false,
-      failure: 'away',
-      words: `${domain} did not answer within ${Math.round(limits.request / 1_000)} s`,
     };
-  }
-  const why = code || (error instanceof Error ? error.message : 'unknown');
-  return { found: false, failure: 'away', words: `${domain} cannot be reached (${why})` };
+    return async (method: 'HEAD' | 'GET', rest: string, types = accept): Promise<Response> => {
+      const answer = await once(method, rest, types);
+      if (answer.status !== 401) return answer;
+      const challenge = answer.headers.get('www-authenticate');
+      const opened = await doors.open(access, challenge, left());
+      if (opened === null || opened === authorization) return answer;
+      await answer.body?.cancel();
+      authorization = opened;
+      return once(method, rest, types);
+    };
+  };
+
+  const ask = async (host: string, image: ImageReference, question: Question): Promise<Lookup> => {
+    const limits = question.limits ?? patientLimits;
+    const request = session(host, image.path, question.login ?? null, limits);
+    const wanted = image.digest ?? image.tag ?? 'latest';
+    try {
+      const head = await request('HEAD', `manifests/${wanted}`);
+      const told = head.headers.get('docker-content-digest');
+      if (head.ok && told !== null && digestPattern.test(told)) {
+        const known = question.known?.digest === told ? question.known.platforms : platformsOf.get(told);
+        const platforms = known ?? (await readPlatforms(request, told));
+        return { found: true, digest: told, platforms };
+      }
+      // No digest in the header, or a no: the body has it, or the words.
+      const answer = await request('GET', `manifests/${wanted}`);
+      const body = await readLimited(answer, answer.ok ? mostBytes.manifest : mostBytes.answer);
+      if (!answer.ok) return refusalOf(answer, body);
+      const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+      return { found: true, digest, platforms: await platformsIn(request, digest, body) };
+    } catch (error) {
+      return describeFailure(error, host, limits.request);
+    }
+  };
+
+  type Request = ReturnType<typeof session>;
+
+  /** What an image is made for; null when the registry does not say. Not knowing it stops nobody. */
+  const readPlatforms = async (request: Request, digest: string): Promise<string[] | null> => {
+    try {
+      const answer = await request('GET', `manifests/${digest}`);
+      const body = await readLimited(answer, mostBytes.manifest);
+      return answer.ok ? await platformsIn(request, digest, body) : null;
+    } catch {
+      return null;
+    }
+  };
+
+  const platformsIn = async (request: Request, digest: string, body: Buffer): Promise<string[] | null> => {
+    const manifest = parseObject(body);
+    const found = Array.isArray(manifest['manifests'])
+      ? manifest['manifests'].flatMap((entry) => platformIn((entry as { platform?: unknown }).platform))
+      : await configPlatform(request, (manifest['config'] as { digest?: unknown } | undefined)?.digest);
+    if (found === null) return null;
+    if (platformsOf.size >= mostPlatforms) platformsOf.clear();
+    const platforms = [...new Set(found)].slice(0, 50);
+    platformsOf.set(digest, platforms);
+    return platforms;
+  };
+
+  const configPlatform = async (request: Request, digest: unknown): Promise<string[] | null> => {
+    if (typeof digest !== 'string' || !digestPattern.test(digest)) return null;
+    try {
+      const answer = await request('GET', `blobs/${digest}`, '*/*');
+      if (!answer.ok) return null;
+      return platformIn(parseObject(await readLimited(answer, mostBytes.config)));
+    } catch {
+      return null;
+    }
+  };
+
+  const lookup: LookupImage = async (image, question = {}) => {
+    // Mirrors are asked without the login: it is the registry's own.
+    for (const mirror of mirrors[image.domain] ?? []) {
+      const found = await ask(mirror, image, { ...question, login: null });
+      if (found.found) return found;
+    }
+    return ask(image.domain === 'docker.io' ? 'registry-1.docker.io' : image.domain, image, question);
+  };
+  return { lookup, close };
+};
+
+/** `linux/arm64/v8`; nothing for what is no platform (attestations are `unknown/unknown`). */
+const platformIn = (value: unknown): string[] => {
+  const { os, architecture, variant } = (value ?? {}) as Record<string, unknown>;
+  const parts = [os, architecture, ...(typeof variant === 'string' && variant !== '' ? [variant] : [])];
+  const right = parts.every((part) => typeof part === 'string' && /^[a-z0-9._-]{1,40}$/i.test(part));
+  return right && os !== 'unknown' ? [parts.join('/')] : [];
 };
