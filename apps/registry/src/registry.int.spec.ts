@@ -1,120 +1,65 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { OrganizationRole, Principal } from '@gantry/contracts/access';
 import {
+  ChangeExecutionEnvironment,
+  CreateExecutionEnvironment,
+  DeleteExecutionEnvironment,
   ListExecutionEnvironments,
+  ListExecutionEnvironmentUsers,
   MakeDefaultExecutionEnvironment,
-  NoteDigest,
-  RegisterExecutionEnvironment,
-  ResolveExecutionEnvironment,
 } from '@gantry/contracts/ee';
-import { provision } from '@gantry/eventlog/migrate';
-import { startService, type RunningService } from '@gantry/service/boot';
+import type { RunningService } from '@gantry/service/boot';
 import { newId } from '@gantry/service/context';
-import {
-  createTestCaller,
-  createTestIssuer,
-  testConfig,
-  testPrincipal,
-  type TestCaller,
-  type TestIssuer,
-} from '@gantry/service/testing';
-import { startNats, type NatsServer } from '@gantry/testkit/nats';
-import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
+import { testPrincipal } from '@gantry/service/testing';
+import { startNats } from '@gantry/testkit/nats';
+import { freshDatabase } from '@gantry/testkit/postgres';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RegistryModule } from './app.module.js';
 import { seedIds, type SeedSettings } from './seed.js';
+import { createWorld, type World } from './testing/world.js';
 
-const digest = (n: number): string => `sha256:${String(n).repeat(64)}`;
-const organizationId = newId();
-const withRole = (...roles: OrganizationRole[]): Principal =>
-  testPrincipal({ organizations: { [organizationId]: roles } });
-const admin = withRole('admin');
-const superuser = testPrincipal({ superuser: true });
-
-let database: FreshDatabase;
-let nats: NatsServer;
-let issuer: TestIssuer;
-let postgresUrl: string;
+let world: World;
 let asAdmin: pg.Client;
 let service: RunningService;
-let gateway: TestCaller;
-let launcher: TestCaller;
-// What the images' registry answers, by path; not there = 404. Null = it is away.
-let images: Map<string, string> | null = new Map();
-let imageServer: Server;
-let host: string;
-let asked = 0;
-
-const start = async (seed: SeedSettings): Promise<RunningService> => {
-  const base = testConfig({ service: 'registry', postgresUrl, natsUrl: nats.url, keys: issuer.keys });
-  return startService(RegistryModule.forRoot({ base, seed }), base);
-};
 const restart = async (seed: SeedSettings): Promise<void> => {
   await service.stop();
-  service = await start(seed);
+  service = await world.start({ seed });
 };
 
 beforeAll(async () => {
-  [database, nats, issuer] = await Promise.all([freshDatabase(), startNats(), createTestIssuer()]);
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      {
-        name: 'registry',
-        password: 'test',
-        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-      },
-    ],
-  });
-  postgresUrl = urls['registry']!;
-  asAdmin = new pg.Client({ connectionString: database.adminUrl });
+  const [database, nats] = await Promise.all([freshDatabase(), startNats()]);
+  world = await createWorld({ database, nats });
+  asAdmin = new pg.Client({ connectionString: world.adminUrl });
   await asAdmin.connect();
-  imageServer = createServer((request, response) => {
-    asked += 1;
-    if (images === null) return void response.writeHead(503).end();
-    const found = images.get(request.url ?? '');
-    if (found) response.writeHead(200, { 'docker-content-digest': found }).end();
-    else response.writeHead(404).end(JSON.stringify({ errors: [{ message: 'manifest unknown' }] }));
-  });
-  await new Promise<void>((resolve) => imageServer.listen(0, '127.0.0.1', resolve));
-  host = `127.0.0.1:${(imageServer.address() as AddressInfo).port}`;
-  service = await start({ localImage: null, defaultIs: 'quay' });
-  gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
-  launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher', issuer });
+  service = await world.start();
 });
 afterAll(async () => {
-  await Promise.allSettled([gateway?.close(), launcher?.close(), asAdmin?.end()]);
-  await service?.stop();
-  imageServer?.closeAllConnections();
-  imageServer?.close();
-  await Promise.allSettled([nats?.stop(), database?.drop()]);
+  await asAdmin?.end();
+  await world?.close();
 });
 
-const list = async (principal: Principal = superuser) =>
-  (await gateway.call(ListExecutionEnvironments, {}, { principal })).items.map(({ node }) => node);
+const admin = (): Principal => world.withRole('admin');
+const everyRoleBut = (left: OrganizationRole): OrganizationRole[] =>
+  (['admin', 'use', 'execute', 'update', 'read', 'auditor', 'member'] as const).filter(
+    (role) => role !== left,
+  );
 const theDefault = async (): Promise<string | undefined> =>
-  (await list()).find(({ isDefault }) => isDefault)?.name;
-const register = async (
-  image: string,
-  more: { pull?: 'always' | 'missing' | 'never'; organizationId?: string; name?: string } = {},
-  principal = superuser,
-): Promise<string> =>
-  (await gateway.call(RegisterExecutionEnvironment, { name: `ee ${newId()}`, image, ...more }, { principal }))
-    .id;
-const resolve = (executionEnvironmentId: string | null, principal: Principal = withRole('execute')) =>
-  launcher.call(ResolveExecutionEnvironment, { executionEnvironmentId, organizationId }, { principal });
+  (await world.list()).find(({ isDefault }) => isDefault)?.name;
+const change = (id: string, more: object, principal: Principal = world.superuser) =>
+  world.gateway.call(ChangeExecutionEnvironment, { id, ...more }, { principal });
+const remove = (id: string, principal: Principal = world.superuser) =>
+  world.gateway.call(DeleteExecutionEnvironment, { id }, { principal });
 const countEvents = async (): Promise<number> =>
   Number((await asAdmin.query('select count(*) as n from registry.event_log')).rows[0].n);
 
 describe('a new installation', () => {
   it("has AWX's three execution environments, and the local one as default once there is one", async () => {
     expect(
-      (await list()).map(({ name, image, managed, isDefault }) => ({ name, image, managed, isDefault })),
+      (await world.list()).map(({ name, image, managed, isDefault }) => ({
+        name,
+        image,
+        managed,
+        isDefault,
+      })),
     ).toEqual([
       { name: 'AWX EE (24.6.1)', image: 'quay.io/ansible/awx-ee:24.6.1', managed: false, isDefault: false },
       { name: 'AWX EE (latest)', image: 'quay.io/ansible/awx-ee:latest', managed: false, isDefault: true },
@@ -127,7 +72,7 @@ describe('a new installation', () => {
     ]);
     await restart({ localImage: 'localhost/gantry-ee:1', defaultIs: 'local' });
     expect(await theDefault()).toBe('Gantry EE (local)');
-    expect((await list()).find(({ id }) => id === seedIds.local)).toMatchObject({
+    expect((await world.list()).find(({ id }) => id === seedIds.local)).toMatchObject({
       image: 'localhost/gantry-ee:1',
       pull: 'never',
     });
@@ -135,149 +80,226 @@ describe('a new installation', () => {
 
   it('is not changed by starting again, by two at once neither', async () => {
     const before = await countEvents();
-    const second = await start({ localImage: 'localhost/gantry-ee:1', defaultIs: 'local' });
+    const second = await world.start({ seed: { localImage: 'localhost/gantry-ee:1', defaultIs: 'local' } });
     await Promise.all([second.stop(), restart({ localImage: 'localhost/gantry-ee:1', defaultIs: 'local' })]);
     expect(await countEvents()).toBe(before);
   });
 
   it("follows the local image to another name, and never undoes a person's choice of the default", async () => {
-    await gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.tagged }, { principal: superuser });
-    await gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.tagged }, { principal: superuser });
+    const choose = (id: string) =>
+      world.gateway.call(MakeDefaultExecutionEnvironment, { id }, { principal: world.superuser });
+    await choose(seedIds.tagged);
+    await choose(seedIds.tagged);
     await restart({ localImage: 'localhost/gantry-ee:2', defaultIs: 'local' });
     expect(await theDefault()).toBe('AWX EE (24.6.1)');
-    expect((await list()).find(({ id }) => id === seedIds.local)?.image).toBe('localhost/gantry-ee:2');
-    await gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.local }, { principal: superuser });
+    expect(await world.show(seedIds.local)).toMatchObject({ image: 'localhost/gantry-ee:2', version: 2 });
+    await choose(seedIds.local);
+  });
+
+  it('does not bring back what people deleted', async () => {
+    await remove(seedIds.tagged);
+    await restart({ localImage: 'localhost/gantry-ee:2', defaultIs: 'local' });
+    expect((await world.list()).map(({ id }) => id)).not.toContain(seedIds.tagged);
   });
 });
 
-describe('registering', () => {
-  it('is for administrators: of the organization, or of everything', async () => {
-    await register('quay.io/x/y:1', { organizationId }, admin);
-    for (const role of ['use', 'execute', 'update', 'read', 'auditor', 'member'] as const) {
-      await expect(register('quay.io/x/y:1', { organizationId }, withRole(role))).rejects.toMatchObject({
-        code: 'forbidden',
-      });
+describe('a new execution environment', () => {
+  it('is made by administrators: of the organization, or of everything', async () => {
+    const { organizationId } = world;
+    await world.create('quay.io/x/y:1', { organizationId }, admin());
+    for (const role of everyRoleBut('admin')) {
+      await expect(
+        world.create('quay.io/x/y:1', { organizationId }, world.withRole(role)),
+      ).rejects.toMatchObject({ code: 'forbidden' });
     }
-    await expect(register('quay.io/x/y:1', {}, admin)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(world.create('quay.io/x/y:1', {}, admin())).rejects.toMatchObject({ code: 'forbidden' });
     await expect(
-      gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.latest }, { principal: admin }),
+      world.gateway.call(MakeDefaultExecutionEnvironment, { id: seedIds.latest }, { principal: admin() }),
     ).rejects.toMatchObject({ code: 'forbidden' });
-    const unsigned = gateway.call(RegisterExecutionEnvironment, { name: 'x', image: 'quay.io/x/y:1' });
+    const unsigned = world.gateway.call(CreateExecutionEnvironment, { name: 'x', image: 'quay.io/x/y:1' });
     await expect(unsigned).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
-  it('shows an organization its own and the global ones', async () => {
-    const id = await register('quay.io/x/own:1', { organizationId }, admin);
-    const sees = async (principal: Principal) => (await list(principal)).some((node) => node.id === id);
+  it("is seen by its organization's people, as the global ones are by everybody", async () => {
+    const id = await world.create('quay.io/x/own:1', { organizationId: world.organizationId }, admin());
+    const sees = async (principal: Principal) => (await world.list(principal)).some((node) => node.id === id);
     expect(
       await Promise.all(
-        [withRole('read'), testPrincipal({ auditor: true }), testPrincipal(), withRole('member')].map(sees),
+        [
+          world.withRole('read'),
+          testPrincipal({ auditor: true }),
+          testPrincipal(),
+          world.withRole('member'),
+        ].map(sees),
       ),
     ).toEqual([true, true, false, false]);
-    expect((await list(testPrincipal())).map(({ id: each }) => each)).toContain(seedIds.latest);
+    expect((await world.list(testPrincipal())).map(({ id: each }) => each)).toContain(seedIds.latest);
+    await expect(
+      world.gateway.call(ListExecutionEnvironmentUsers, { id }, { principal: testPrincipal() }),
+    ).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('quotes what is wrong with an image, and takes a name once', async () => {
-    await expect(register('quay.io/Foo/bar')).rejects.toMatchObject({
+  it('has a right image, whose bad part is quoted else, and a name of its own', async () => {
+    await expect(world.create('quay.io/Foo/bar')).rejects.toMatchObject({
       code: 'invalid',
       message: expect.stringContaining('"Foo"') as string,
     });
-    await expect(register('quay.io/x/y:1', { name: 'AWX EE (latest)' })).rejects.toMatchObject({
+    await expect(world.create('quay.io/x/y:1', { name: 'AWX EE (latest)' })).rejects.toMatchObject({
       code: 'refused',
       details: { reason: 'name_taken' },
     });
+  });
+
+  it('is made once for one idempotency key', async () => {
     const again = { name: 'once only', image: 'alpine', idempotencyKey: newId() };
-    const [first, second] = [
-      await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser }),
-      await gateway.call(RegisterExecutionEnvironment, again, { principal: superuser }),
-    ];
-    expect([first.created, second]).toEqual([true, { id: first.id, created: false }]);
-    expect((await list()).find(({ id }) => id === first.id)?.image).toBe('docker.io/library/alpine');
+    const create = () =>
+      world.gateway.call(CreateExecutionEnvironment, again, { principal: world.superuser });
+    const first = await create();
+    expect([first.created, await create()]).toEqual([true, { id: first.id, created: false }]);
+    expect(await world.show(first.id)).toMatchObject({ image: 'docker.io/library/alpine', version: 1 });
+  });
+
+  it('takes a login for its own registry and of its own organization alone', async () => {
+    const { organizationId } = world;
+    const credentialId = newId();
+    world.logins.set(credentialId, { host: 'quay.io', username: 'me', password: 'pass', organizationId });
+    const id = await world.create('quay.io/x/y:1', { organizationId, credentialId }, admin());
+    expect((await world.show(id)).credentialId).toBe(credentialId);
+    const refused = (details: object) => ({
+      code: 'refused',
+      details: { field: 'credentialId', ...details } as unknown,
+    });
+    await expect(
+      world.create('docker.io/x/y:1', { organizationId, credentialId }, admin()),
+    ).rejects.toMatchObject(refused({ reason: 'registry_host' }));
+    await expect(
+      world.create('quay.io/x/y:1', { organizationId: newId(), credentialId }),
+    ).rejects.toMatchObject(refused({ reason: 'registry_credential' }));
+    // Nor does it go along to another registry later.
+    await expect(change(id, { image: 'ghcr.io/x/y:1' }, admin())).rejects.toMatchObject(
+      refused({ reason: 'registry_host' }),
+    );
   });
 });
 
-describe('the image of a job', () => {
-  it('is the local default when the job names none, and nobody is asked', async () => {
-    const before = asked;
-    expect(await resolve(null)).toMatchObject({
-      id: seedIds.local,
-      image: 'localhost/gantry-ee:2',
-      pull: 'never',
-      digest: null,
-      reason: 'the default of this installation',
+describe('a change', () => {
+  it('leaves what is left out, takes away what is null, and counts', async () => {
+    const id = await world.create('quay.io/x/y:1', { description: 'before', pull: 'always' });
+    expect(await change(id, { image: 'quay.io/x/z:2' })).toEqual({ version: 2 });
+    expect(await world.show(id)).toMatchObject({
+      image: 'quay.io/x/z:2',
+      description: 'before',
+      pull: 'always',
     });
-    expect(asked).toBe(before);
-  });
-
-  it('is what its registry says, which is remembered', async () => {
-    images = new Map([['/v2/team/ee/manifests/1', digest(1)]]);
-    const id = await register(`${host}/team/ee:1`);
-    expect(await resolve(id)).toMatchObject({
-      pull: 'missing',
-      digest: digest(1),
-      reason: 'the job template names it',
+    expect(await change(id, { pull: null, expectedVersion: 2 })).toEqual({ version: 3 });
+    expect((await world.show(id)).pull).toBeNull();
+    await expect(change(id, { name: 'late', expectedVersion: 2 })).rejects.toMatchObject({
+      code: 'conflict',
+      details: { reason: 'revised', actual: 3 },
     });
-    expect((await list()).find((node) => node.id === id)?.digest).toBe(digest(1));
-    images = null;
-    expect(await resolve(id)).toMatchObject({
-      digest: digest(1),
-      reason: expect.stringContaining('last known') as string,
-    });
-  });
-
-  it('is refused in the words of its registry', async () => {
-    images = new Map();
-    await expect(resolve(await register(`${host}/team/none:1`))).rejects.toMatchObject({
-      code: 'refused',
-      message: expect.stringContaining('"manifest unknown"') as string,
-      details: { reason: 'image_not_found' },
-    });
-  });
-
-  it('is unknown while its registry is away: the machine may have it, unless it is always to be pulled', async () => {
-    images = null;
-    expect(await resolve(await register(`${host}/team/ee:2`))).toMatchObject({
-      pull: 'missing',
-      digest: null,
-      reason: expect.stringContaining('away') as string,
-    });
-    await expect(resolve(await register(`${host}/team/ee`))).rejects.toMatchObject({
-      code: 'refused',
-      details: { reason: 'registry_unreachable' },
-    });
-  });
-
-  it('is known from a digest in its name, and left to the engine when it is never pulled', async () => {
-    const before = asked;
-    expect(await resolve(await register(`${host}/team/ee@${digest(3)}`))).toMatchObject({
-      digest: digest(3),
-      pull: 'missing',
-    });
-    expect(await resolve(await register(`${host}/team/ee:9`, { pull: 'never' }))).toMatchObject({
-      digest: null,
-      pull: 'never',
-    });
-    expect(asked).toBe(before);
-  });
-
-  it("may be another organization's for who may use it there alone", async () => {
-    const elsewhere = newId();
-    const id = await register(`${host}/team/ee@${digest(3)}`, { organizationId: elsewhere });
-    const user = (...roles: OrganizationRole[]) =>
-      testPrincipal({ organizations: { [elsewhere]: roles, [organizationId]: ['execute'] } });
-    expect(await resolve(id, user('use'))).toMatchObject({ id });
-    await expect(resolve(id, user('read'))).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(resolve(id)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(resolve(newId())).rejects.toMatchObject({ code: 'not_found' });
-  });
-
-  it('is noted as an engine found it', async () => {
-    const found = { id: seedIds.local, image: 'localhost/gantry-ee:2', digest: digest(5) };
-    await launcher.call(NoteDigest, found);
-    await launcher.call(NoteDigest, { ...found, image: 'localhost/gantry-ee:1', digest: digest(6) });
-    expect((await list()).find(({ id }) => id === seedIds.local)?.digest).toBe(digest(5));
-    await expect(launcher.call(NoteDigest, { ...found, digest: 'latest' })).rejects.toMatchObject({
+    await expect(change(id, { image: 'quay.io/x/z:..' })).rejects.toMatchObject({
       code: 'invalid',
+      message: expect.stringContaining('"."') as string,
     });
+  });
+
+  it('of the name leaves the old one free, and takes none that is taken', async () => {
+    const [name, other] = [`ee ${newId()}`, `ee ${newId()}`];
+    const id = await world.create('quay.io/x/y:1', { name });
+    await world.create('quay.io/x/y:1', { name: other });
+    await expect(change(id, { name: other })).rejects.toMatchObject({ details: { reason: 'name_taken' } });
+    await change(id, { name: `${name} new` });
+    await world.create('quay.io/x/y:1', { name });
+  });
+
+  it('is for administrators of what it is, and of where it goes', async () => {
+    const { organizationId } = world;
+    const id = await world.create('quay.io/x/y:1', { organizationId }, admin());
+    for (const role of everyRoleBut('admin')) {
+      await expect(change(id, { description: 'mine' }, world.withRole(role))).rejects.toMatchObject({
+        code: role === 'member' ? 'not_found' : 'forbidden',
+      });
+    }
+    await expect(change(id, { description: 'mine' }, testPrincipal())).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    for (const elsewhere of [null, newId()])
+      await expect(change(id, { organizationId: elsewhere }, admin())).rejects.toMatchObject({
+        code: 'forbidden',
+      });
+    await expect(change(seedIds.latest, { description: 'mine' }, admin())).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+  });
+
+  it('does not take it away from who uses it', async () => {
+    const id = await world.create('quay.io/x/y:1');
+    world.users.set(id, [{ kind: 'project', id: newId(), name: 'Playbooks' }]);
+    await expect(change(id, { organizationId: world.organizationId })).rejects.toMatchObject({
+      details: { reason: 'in_use' },
+    });
+    world.users.delete(id);
+    await change(id, { organizationId: world.organizationId });
+    await expect(change(seedIds.local, { organizationId: world.organizationId })).rejects.toMatchObject({
+      details: { reason: 'in_use' },
+    });
+  });
+
+  it('of a managed one leaves its image', async () => {
+    await expect(change(seedIds.controlPlane, { image: 'quay.io/x/y:1' })).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'managed' },
+    });
+    await change(seedIds.controlPlane, { pull: 'missing' });
+  });
+});
+
+describe('a deletion', () => {
+  it('is refused with the users named, and those counted that may not be seen', async () => {
+    const id = await world.create('quay.io/x/y:1', { organizationId: world.organizationId });
+    const users = [
+      { kind: 'job_template' as const, id: newId(), name: 'Deploy' },
+      { kind: 'organization' as const, id: newId(), name: 'Ops' },
+    ];
+    world.users.set(id, users);
+    world.hidden.set(id, 2);
+    await expect(remove(id, admin())).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringMatching(/job template Deploy, organization Ops, 2 more/) as string,
+      details: { reason: 'in_use', users, totalUsers: 4 },
+    });
+    expect(
+      await world.gateway.call(ListExecutionEnvironmentUsers, { id }, { principal: admin() }),
+    ).toEqual({ items: users, totalCount: 4 });
+    world.users.delete(id);
+    world.hidden.delete(id);
+    await remove(id, admin());
+    await expect(remove(id, admin())).rejects.toMatchObject({ code: 'not_found' });
+    const { totalCount } = await world.gateway.call(
+      ListExecutionEnvironments,
+      { ids: [id] },
+      { principal: world.superuser },
+    );
+    expect(totalCount).toBe(0);
+  });
+
+  it('of the default is refused, of a managed one always, and leaves the name free', async () => {
+    await expect(remove(seedIds.local)).rejects.toMatchObject({
+      details: { reason: 'in_use', users: [{ kind: 'setting', id: null }] },
+    });
+    await expect(remove(seedIds.controlPlane)).rejects.toMatchObject({ details: { reason: 'managed' } });
+    const name = `ee ${newId()}`;
+    await remove(await world.create('quay.io/x/y:1', { name }));
+    await world.create('quay.io/x/y:1', { name });
+  });
+
+  it('is for administrators', async () => {
+    const id = await world.create('quay.io/x/y:1', { organizationId: world.organizationId });
+    for (const role of everyRoleBut('admin')) {
+      await expect(remove(id, world.withRole(role))).rejects.toMatchObject({
+        code: role === 'member' ? 'not_found' : 'forbidden',
+      });
+    }
+    await expect(remove(seedIds.latest, admin())).rejects.toMatchObject({ code: 'forbidden' });
   });
 });

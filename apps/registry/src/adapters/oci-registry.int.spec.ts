@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { parseImageReference } from '../domain/image-reference.js';
-import { createLookup } from './oci-registry.js';
+import { createRegistryClient, type LookupImage } from './oci-registry.js';
 
 // A registry's side of the wire as the distribution specification has it, spoken over real HTTP.
 const manifest = JSON.stringify({
@@ -38,7 +38,10 @@ const listen = async (answer: (request: IncomingMessage, response: ServerRespons
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return { host, seen, image: (rest: string) => parseImageReference(`${host}/${rest}`) };
 };
-const lookup = createLookup();
+// Tokens and doors are remembered by host and port: each test has a registry of its own.
+const { lookup, close } = createRegistryClient({ ca: null, mirrors: {} });
+afterAll(close);
+const login = { username: 'me', password: 'pass', verifySsl: true };
 const refuse = (
   response: ServerResponse,
   status: number,
@@ -53,9 +56,11 @@ const withDigest = (response: ServerResponse): void =>
   void response.writeHead(200, { 'docker-content-digest': digest }).end();
 
 describe('a registry that is open', () => {
-  it('is asked once, with every manifest type', async () => {
+  it('is asked once about what is known, with every manifest type', async () => {
     const registry = await listen((_request, response) => withDigest(response));
-    expect(await lookup(registry.image('ansible/ee:1'))).toEqual({ found: true, digest });
+    const known = { digest, platforms: ['linux/amd64'] };
+    const answer = await lookup(registry.image('ansible/ee:1'), { known });
+    expect(answer).toEqual({ found: true, ...known });
     expect(registry.seen).toEqual([
       {
         method: 'HEAD',
@@ -73,7 +78,7 @@ describe('a registry that is open', () => {
       (request, response) =>
         void response.writeHead(200).end(request.method === 'GET' ? manifest : undefined),
     );
-    expect(await lookup(registry.image('ee'))).toEqual({ found: true, digest });
+    expect(await lookup(registry.image('ee'))).toMatchObject({ found: true, digest });
     expect(registry.seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
       'HEAD /v2/ee/manifests/latest',
       'GET /v2/ee/manifests/latest',
@@ -91,15 +96,24 @@ describe('a registry that is open', () => {
     });
   });
 
-  it('and is overloaded counts as away', async () => {
+  it('and is asked too often says how long to wait', async () => {
     const registry = await listen((_request, response) =>
-      refuse(response, 429, 'TOOMANYREQUESTS', 'slow\u001b[31m down'),
+      refuse(response, 429, 'TOOMANYREQUESTS', 'slow\u001b[31m down', {
+        'retry-after': '90',
+        'ratelimit-limit': '100;w=21600',
+      }),
     );
     expect(await lookup(registry.image('ee:1'))).toEqual({
       found: false,
-      failure: 'away',
-      words: '"slow [31m down" (HTTP status 429)',
+      failure: 'rate_limited',
+      words: '"slow [31m down" (HTTP status 429), limit 100;w=21600, try again in 90 s',
+      retryAfterMilliseconds: 90_000,
     });
+  });
+
+  it('and is overloaded counts as away', async () => {
+    const registry = await listen((_request, response) => refuse(response, 503, 'UNAVAILABLE', 'later'));
+    expect(await lookup(registry.image('ee:1'))).toMatchObject({ failure: 'away' });
   });
 
   it('and sends more than anybody has to say is cut off', async () => {
@@ -133,7 +147,7 @@ describe('a registry with tokens', () => {
 
   it('gives one to anybody for a public image', async () => {
     const registry = await tokens();
-    expect(await lookup(registry.image('public/ee:1'))).toEqual({ found: true, digest });
+    expect(await lookup(registry.image('public/ee:1'))).toMatchObject({ found: true, digest });
     expect(registry.seen[1]!.url).toBe('/token?service=reg&scope=repository%3Apublic%2Fee%3Apull');
   });
 
@@ -144,15 +158,30 @@ describe('a registry with tokens', () => {
       failure: 'unauthorized',
       words: '"authentication required" (HTTP status 401)',
     });
-    expect(await lookup(registry.image('secret/ee:1'), { username: 'me', password: 'pass' })).toEqual({
-      found: true,
-      digest,
+    expect(await lookup(registry.image('secret/ee:1'), { login })).toMatchObject({ found: true, digest });
+  });
+
+  it('is asked for one token for many questions, and for another with another password', async () => {
+    const registry = await tokens();
+    const known = { digest, platforms: [] };
+    for (let turn = 0; turn < 3; turn++)
+      expect(await lookup(registry.image('secret/ee:1'), { login, known })).toMatchObject({ found: true });
+    expect(registry.seen.map(({ url }) => url.split('?')[0])).toEqual([
+      '/v2/secret/ee/manifests/1',
+      '/token',
+      '/v2/secret/ee/manifests/1',
+      '/v2/secret/ee/manifests/1',
+      '/v2/secret/ee/manifests/1',
+    ]);
+    const wrong = { ...login, password: 'guess' };
+    expect(await lookup(registry.image('secret/ee:1'), { login: wrong, known })).toMatchObject({
+      failure: 'unauthorized',
     });
   });
 
   it('is not followed to a realm without TLS elsewhere', async () => {
     const registry = await tokens(() => 'ftp://example.invalid/token');
-    expect(await lookup(registry.image('public/ee:1'), { username: 'me', password: 'pass' })).toMatchObject({
+    expect(await lookup(registry.image('public/ee:1'), { login })).toMatchObject({
       failure: 'unauthorized',
     });
   });
@@ -169,17 +198,48 @@ describe('a registry with passwords', () => {
         });
     });
     expect(await lookup(registry.image('ee:1'))).toMatchObject({ failure: 'unauthorized' });
-    expect(await lookup(registry.image('ee:1'), { username: 'me', password: 'pass' })).toEqual({
-      found: true,
-      digest,
-    });
+    expect(await lookup(registry.image('ee:1'), { login })).toMatchObject({ found: true, digest });
+  });
+});
+
+describe('a mirror', () => {
+  const mirrored = async (answer: (response: ServerResponse) => void) => {
+    const mirror = await listen((_request, response) => answer(response));
+    const registry = await listen((request, response) =>
+      request.headers.authorization === undefined
+        ? refuse(response, 401, 'UNAUTHORIZED', 'who are you', { 'www-authenticate': 'Basic realm="ee"' })
+        : withDigest(response),
+    );
+    const client = createRegistryClient({ ca: null, mirrors: { [registry.host]: [mirror.host] } });
+    const answered = await client.lookup(registry.image('ee:1'), { login, known: { digest, platforms: [] } });
+    await client.close();
+    return { mirror, registry, answered };
+  };
+
+  it('is asked first, without the login, and its answer will do', async () => {
+    const { mirror, registry, answered } = await mirrored(withDigest);
+    expect(answered).toMatchObject({ found: true, digest });
+    expect(mirror.seen.map(({ authorization }) => authorization)).toEqual([null]);
+    expect(registry.seen).toEqual([]);
+  });
+
+  it('that does not have it, or wants to know who asks, is passed over', async () => {
+    const none = await mirrored((response) => refuse(response, 404, 'MANIFEST_UNKNOWN', 'no'));
+    const curious = await mirrored((response) =>
+      refuse(response, 401, 'UNAUTHORIZED', 'who', { 'www-authenticate': 'Basic realm="mirror"' }),
+    );
+    for (const { mirror, registry, answered } of [none, curious]) {
+      expect(answered).toMatchObject({ found: true, digest });
+      expect(mirror.seen.every(({ authorization }) => authorization === null)).toBe(true);
+      expect(registry.seen.at(-1)!.authorization).toMatch(/^Basic /);
+    }
   });
 });
 
 describe('a registry that is not there', () => {
   it('is away: nobody listens, nobody answers, no such name', async () => {
     const registry = await listen(() => undefined);
-    const impatient = createLookup({ request: 200, whole: 500 });
+    const impatient: LookupImage = (image) => lookup(image, { limits: { request: 200, whole: 500 } });
     expect(await impatient(registry.image('ee:1'))).toMatchObject({
       found: false,
       failure: 'away',

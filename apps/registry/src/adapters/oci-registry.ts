@@ -38,13 +38,10 @@ export interface Question {
 export type LookupImage = (image: ImageReference, question?: Question) => Promise<Lookup>;
 
 // Without the OCI types a registry says "not found" about an OCI image (seen with docker-registry 2.8).
-const indexTypes = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-];
 const accept = [
-  ...indexTypes,
+  'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 const mostBytes = { manifest: 4 * 1024 * 1024, config: 4 * 1024 * 1024, answer: 64 * 1024 };

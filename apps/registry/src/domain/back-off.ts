@@ -42,7 +42,7 @@ export const afterFailure = (
   return {
     failures,
     words,
-    retryAt: now + Math.max(wished, doubled * (0.8 + 0.4 * chance)),
+    retryAt: now + Math.round(Math.max(wished, doubled * (0.8 + 0.4 * chance))),
     spareUntil: now + Math.max(wished, tookMilliseconds >= slowMilliseconds ? spareMilliseconds : 0),
   };
 };
