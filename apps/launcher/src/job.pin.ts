@@ -47,9 +47,7 @@ export const pinJob = async (
 };
 
 /** A job that was requested before templates told whom its execution environment may come from has what its template names. */
-const candidatesOf = (
-  { executionEnvironments, executionEnvironmentId }: LaunchSnapshot,
-): EeCandidate[] =>
+const candidatesOf = ({ executionEnvironments, executionEnvironmentId }: LaunchSnapshot): EeCandidate[] =>
   executionEnvironments ?? (executionEnvironmentId ? [{ from: 'job_template', executionEnvironmentId }] : []);
 
 const all = async <T extends readonly Promise<unknown>[]>(

@@ -13,7 +13,14 @@ import { decideAndAppend } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
 import { askRegistryLogin } from '@gantry/service/registry-login';
-import { living, makeDefault, register, remove, revise, type Settings } from './domain/execution-environment.js';
+import {
+  living,
+  makeDefault,
+  register,
+  remove,
+  revise,
+  type Settings,
+} from './domain/execution-environment.js';
 import { formatImageReference, parseImageReference } from './domain/image-reference.js';
 import { findDefault } from './execution-environment.projection.js';
 import { refuseWhileUsed, usersOf } from './execution-environment.users.js';
@@ -133,7 +140,11 @@ const mayManage = (principal: Principal, organizationId: string | null, name?: s
 /** The vault knows the credential, and for which registry it is: a password goes to no other. Throws what the vault says. */
 const checkCredential = async (
   { call }: Registry,
-  { credentialId, organizationId, image }: Pick<Settings, 'image'> & { credentialId?: string | null; organizationId?: string | null },
+  {
+    credentialId,
+    organizationId,
+    image,
+  }: Pick<Settings, 'image'> & { credentialId?: string | null; organizationId?: string | null },
   context: CallContext,
 ): Promise<void> => {
   if (!credentialId) return;

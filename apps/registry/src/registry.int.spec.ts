@@ -268,9 +268,10 @@ describe('a deletion', () => {
       message: expect.stringMatching(/job template Deploy, organization Ops, 2 more/) as string,
       details: { reason: 'in_use', users, totalUsers: 4 },
     });
-    expect(
-      await world.gateway.call(ListExecutionEnvironmentUsers, { id }, { principal: admin() }),
-    ).toEqual({ items: users, totalCount: 4 });
+    expect(await world.gateway.call(ListExecutionEnvironmentUsers, { id }, { principal: admin() })).toEqual({
+      items: users,
+      totalCount: 4,
+    });
     world.users.delete(id);
     world.hidden.delete(id);
     await remove(id, admin());

@@ -13,7 +13,14 @@ import { decideAndAppend } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { noSuchEnvironment, noteDigest, type FoundDigest } from './domain/execution-environment.js';
 import { defaultPull, parseImageReference } from './domain/image-reference.js';
-import { cannotResolve, checkPlatform, isTold, resolve, type Lookup, type Wanted } from './domain/resolution.js';
+import {
+  cannotResolve,
+  checkPlatform,
+  isTold,
+  resolve,
+  type Lookup,
+  type Wanted,
+} from './domain/resolution.js';
 import {
   findDefault,
   findExecutionEnvironment,

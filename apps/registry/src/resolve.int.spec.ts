@@ -165,9 +165,9 @@ describe('the image of a job', () => {
       refusal('image_not_found', '"manifest unknown"'),
     );
     await push('secret');
-    await expect(
-      world.resolve(await create(':secret', { credentialId: null })),
-    ).rejects.toMatchObject(refusal('registry_unauthorized', 'authentication required'));
+    await expect(world.resolve(await create(':secret', { credentialId: null }))).rejects.toMatchObject(
+      refusal('registry_unauthorized', 'authentication required'),
+    );
     const login = world.logins.get(credentialId)!;
     world.logins.set(credentialId, { ...login, password: 'rotated' });
     await expect(world.resolve(await create(':secret'))).rejects.toMatchObject(

@@ -24,12 +24,7 @@ import { createInventory, hostsOfInventory, snapshotInventory } from './inventor
 import { inventoryProjection, listInventories } from './inventory.projection.js';
 import { createJobTemplate, reviseJobTemplate, snapshotJobTemplate } from './job-template.commands.js';
 import { jobTemplateProjection, listJobTemplates } from './job-template.projection.js';
-import {
-  createProject,
-  pinProject,
-  setProjectDefaultEnvironment,
-  syncProject,
-} from './project.commands.js';
+import { createProject, pinProject, setProjectDefaultEnvironment, syncProject } from './project.commands.js';
 import { createProjectSource } from './project-source.js';
 import { listProjects, projectProjection } from './project.projection.js';
 import { createReader } from './read-model.js';

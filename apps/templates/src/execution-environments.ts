@@ -44,7 +44,13 @@ export const templatesUsing = async (
   principal: Principal,
 ): Promise<OutputOf<typeof ListTemplatesUsingEnvironment>> => {
   const organizations = readable(principal);
-  const { rows } = await sql.query<{ kind: 'job_template' | 'project'; id: string; name: string; seen: boolean; total: string }>(
+  const { rows } = await sql.query<{
+    kind: 'job_template' | 'project';
+    id: string;
+    name: string;
+    seen: boolean;
+    total: string;
+  }>(
     `select kind, id::text as id, name, seen, sum(count(*)) over () as total from (
        select 'job_template' as kind, id, name, organization_id from ${schema}.job_template where settings->>'executionEnvironmentId' = $1::text
        union all

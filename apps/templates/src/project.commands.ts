@@ -94,8 +94,7 @@ export const setProjectDefaultEnvironment = async (
   const project = await deps.read.project(id);
   if (!project || !can(context.principal!, 'read', project.organizationId)) throw notFound(id);
   authorize(context.principal!, 'admin', project.organizationId, `the project ${project.name}`);
-  if (executionEnvironmentId)
-    await mayName(deps, executionEnvironmentId, project.organizationId, context);
+  if (executionEnvironmentId) await mayName(deps, executionEnvironmentId, project.organizationId, context);
   const command = { kind: 'set default environment', projectId: project.id, executionEnvironmentId } as const;
   await record(deps, project.id, command, context.meta());
   return {};

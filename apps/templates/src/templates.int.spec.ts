@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Principal } from '@gantry/contracts/access';
 import type { InputOf } from '@gantry/contracts/command';
-import { ListOrganizations } from '@gantry/contracts/identity';
+import { GetDefaultEnvironments, ListOrganizations } from '@gantry/contracts/identity';
 import { commandSubject } from '@gantry/contracts/subjects';
 import {
   CreateInventory,
@@ -143,6 +143,10 @@ beforeAll(async () => {
     },
   };
   service = await startService(templatesModule(config), config.base);
+  // Identity's part at a launch: no organization has a default execution environment.
+  service.kit.nats.subscribe(commandSubject(GetDefaultEnvironments), {
+    callback: (_, message) => void message.respond(JSON.stringify({ ok: { items: [] } })),
+  });
   gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
   launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher', issuer });
 });

@@ -34,8 +34,7 @@ export const createSend = (ca: readonly string[] | null): { send: Send; close():
 };
 
 /** Is it this very machine? */
-export const isLoopback = (host: string): boolean =>
-  /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
+export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
 
 /** A body, up to `limit` bytes. */
 export const readLimited = async (answer: Response, limit: number): Promise<Buffer> => {
@@ -84,9 +83,7 @@ const failureOf = (status: number): LookupFailure => {
 /** Seconds or a date, as HTTP has it. */
 const retryAfter = (header: string | null): number | undefined => {
   if (header === null) return undefined;
-  const milliseconds = /^\d{1,9}$/.test(header)
-    ? Number(header) * 1_000
-    : Date.parse(header) - Date.now();
+  const milliseconds = /^\d{1,9}$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
   return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : undefined;
 };
 

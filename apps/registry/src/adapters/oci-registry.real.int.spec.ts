@@ -37,7 +37,9 @@ describe('an image in a registry', () => {
 
   it('of several platforms has the digest of their index', async () => {
     const parts = await Promise.all(
-      ['amd64', 'arm64'].map((architecture) => pushImage(registry, { repository: 'team/many', architecture })),
+      ['amd64', 'arm64'].map((architecture) =>
+        pushImage(registry, { repository: 'team/many', architecture }),
+      ),
     );
     const { digest } = await pushIndex(registry, { repository: 'team/many', tag: '1' }, parts);
     expect(await client.lookup(image('team/many:1'), { login })).toEqual({

@@ -21,7 +21,9 @@ describe('a registry that gives no answer', () => {
 
   it('is asked by launches all the same, unless it was silent or said how long to wait', () => {
     expect(afterFailure(undefined, quick, 1_000, 0.5).spareUntil).toBe(1_000);
-    expect(afterFailure(undefined, { ...quick, tookMilliseconds: 3_000 }, 1_000, 0.5).spareUntil).toBe(11_000);
+    expect(afterFailure(undefined, { ...quick, tookMilliseconds: 3_000 }, 1_000, 0.5).spareUntil).toBe(
+      11_000,
+    );
     const told = afterFailure(undefined, { ...quick, retryAfterMilliseconds: 60_000 }, 1_000, 0.5);
     expect(told).toMatchObject({ spareUntil: 61_000, retryAt: 61_000 });
   });

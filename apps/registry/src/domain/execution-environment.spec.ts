@@ -82,7 +82,9 @@ describe('a change', () => {
     given([registered])
       .when({ change: { ...own } })
       .thenNothing();
-    given([]).when({ change: { description: 'new' } }).thenThrows('not_found');
+    given([])
+      .when({ change: { description: 'new' } })
+      .thenThrows('not_found');
     given([registered, deleted])
       .when({ change: { description: 'new' } })
       .thenThrows('not_found');

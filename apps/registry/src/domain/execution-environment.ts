@@ -114,7 +114,9 @@ export const register = (
   id: string,
   settings: Settings & { managed: boolean },
   eventId: string,
-): NewEvent[] => [makeEvent(ExecutionEnvironmentRegistered, eventId, { executionEnvironmentId: id, ...settings })];
+): NewEvent[] => [
+  makeEvent(ExecutionEnvironmentRegistered, eventId, { executionEnvironmentId: id, ...settings }),
+];
 
 /**
  * One that comes with the installation: registered when it was never there; `follow`: its image changes with the installation. One
@@ -154,7 +156,9 @@ export const revise = (
   }
   const { name, description, organizationId, image, pull, credentialId } = before;
   const settings: Settings = { name, description, organizationId, image, pull, credentialId, ...change };
-  const changed = (Object.keys(settings) as (keyof Settings)[]).filter((key) => settings[key] !== before[key]);
+  const changed = (Object.keys(settings) as (keyof Settings)[]).filter(
+    (key) => settings[key] !== before[key],
+  );
   const fixed = before.managed
     ? changed.filter((key) => key === 'image' || key === 'name' || key === 'organizationId')
     : [];

@@ -84,9 +84,9 @@ describe('an image', () => {
 
   it('that is not known may be on the machine, unless it is always to be pulled', () => {
     expect(resolve(wanted(), failed('away'), pods)).toMatchObject({ resolution: 'local', digest: null });
-    expect(
-      reasonOf(() => resolve(wanted({ image: 'quay.io/team/ee' }), failed('away'), pods)),
-    ).toMatchObject(['refused', 'registry_unreachable', expect.stringContaining('its words')]);
+    expect(reasonOf(() => resolve(wanted({ image: 'quay.io/team/ee' }), failed('away'), pods))).toMatchObject(
+      ['refused', 'registry_unreachable', expect.stringContaining('its words')],
+    );
   });
 
   it.each([

@@ -8,7 +8,11 @@ import { isEngineLocal, type ImageReference } from './image-reference.js';
 export type LookupFailure = 'away' | 'rate_limited' | 'unauthorized' | 'not_found' | 'untrusted' | 'rejected';
 /** What an image's registry said. `words` are its own, or what happened on the way to it. */
 export type Lookup =
-  | { found: true; digest: string; /** `linux/amd64`...; null = it does not say. */ platforms: string[] | null }
+  | {
+      found: true;
+      digest: string;
+      /** `linux/amd64`...; null = it does not say. */ platforms: string[] | null;
+    }
   | { found: false; failure: LookupFailure; words: string; retryAfterMilliseconds?: number };
 
 /** An execution environment whose image is looked for. */

@@ -97,8 +97,8 @@ export const EesPage = () => {
         noun="execution environment"
         empty={
           <Empty icon={Boxes} title="No Execution Environments">
-            Register an image with the <code>createExecutionEnvironment</code> mutation of the API; jobs
-            need one to run in.
+            Register an image with the <code>createExecutionEnvironment</code> mutation of the API; jobs need
+            one to run in.
           </Empty>
         }
       />
