@@ -80,7 +80,7 @@ const authorizeOn = async (registry: Registry, digest: string, principal: Princi
   const [image] = await describeImages(registry, [digest], principal);
   if (!image) throw noSuchImage(digest);
   const { rows } = await registry.pool.query<{ organization_id: string | null }>(
-    `select distinct organization_id from ${registry.table} where id = any($1::uuid[])`,
+    `select distinct organization_id from ${registry.schema}.execution_environment where id = any($1::uuid[])`,
     [image.executionEnvironmentIds],
   );
   const refusals = rows.flatMap(({ organization_id }) => {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { OrganizationRole, Principal } from '@gantry/contracts/access';
-import { NoteDigest, RegisterExecutionEnvironment } from '@gantry/contracts/ee';
+import { NoteDigest, CreateExecutionEnvironment } from '@gantry/contracts/ee';
 import {
   CompareImages,
   DescribeImages,
@@ -69,7 +69,13 @@ beforeAll(async () => {
     keys: issuer.keys,
   });
   service = await startService(
-    RegistryModule.forRoot({ base, seed: { localImage: null, defaultIs: 'quay' } }),
+    RegistryModule.forRoot({
+      base,
+      seed: { localImage: null, defaultIs: 'quay' },
+      registries: { ca: null, mirrors: {} },
+      platforms: ['linux/amd64'],
+      lookupSeconds: 0,
+    }),
     base,
   );
   gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
@@ -83,7 +89,7 @@ afterAll(async () => {
 
 const register = async (name: string, owned = false): Promise<string> => {
   const input = { name, image: `quay.io/team/${name}:1`, organizationId: owned ? organizationId : null };
-  return (await gateway.call(RegisterExecutionEnvironment, input, { principal: superuser })).id;
+  return (await gateway.call(CreateExecutionEnvironment, input, { principal: superuser })).id;
 };
 const noteOnEngine = (executionEnvironmentId: string, of: string, image = 'quay.io/team/ee:1') =>
   launcher.call(NoteImageOnEngine, { executionEnvironmentId, image, digest: of });

@@ -3,20 +3,18 @@
  * Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, image-spec v1.1 (index, config).
  */
 import { createHash } from 'node:crypto';
-import type { Response } from 'undici';
 import type { ImageReference } from '../domain/image-reference.js';
 import type { Lookup } from '../domain/resolution.js';
-import { createDoors, type Login } from './oci-auth.js';
+import type { Login } from './oci-auth.js';
 import {
-  codeOf,
   createSend,
   describeFailure,
-  isLoopback,
   parseObject,
   readLimited,
   refusalOf,
   type LookupLimits,
 } from './oci-http.js';
+import { createSessions, type Ask } from './oci-session.js';
 
 /** What the installation says of registries. */
 export interface RegistrySettings {
@@ -38,7 +36,7 @@ export interface Question {
 export type LookupImage = (image: ImageReference, question?: Question) => Promise<Lookup>;
 
 // Without the OCI types a registry says "not found" about an OCI image (seen with docker-registry 2.8).
-const accept = [
+const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
@@ -58,57 +56,15 @@ export const createRegistryClient = ({
   mirrors,
 }: RegistrySettings): { lookup: LookupImage; close(): Promise<void> } => {
   const { send, close } = createSend(ca);
-  const doors = createDoors(send);
-  const plainHttp = new Set<string>();
+  const session = createSessions(send);
   const platformsOf = new Map<string, string[]>();
-
-  /** One registry or mirror, for one image, in one lookup. */
-  const session = (host: string, path: string, login: Login | null, limits: LookupLimits) => {
-    const ends = performance.now() + limits.whole;
-    const access = { host, path, login };
-    const mayBePlain = isLoopback(host) || login?.verifySsl === false;
-    let authorization = doors.known(access);
-
-    const left = (): number => Math.min(limits.request, ends - performance.now());
-    const once = (method: 'HEAD' | 'GET', rest: string, types: string): Promise<Response> => {
-      const ask = (scheme: 'http' | 'https'): Promise<Response> =>
-        send(`${scheme}://${host}/v2/${path}/${rest}`, {
-          method,
-          headers: { accept: types, ...(authorization === null ? {} : { authorization }) },
-          careful: login?.verifySsl !== false,
-          milliseconds: left(),
-        });
-      if (mayBePlain && plainHttp.has(host)) {
-        return ask('http').catch((error: unknown) => {
-          plainHttp.delete(host);
-          throw error;
-        });
-      }
-      return ask('https').catch((error: unknown) => {
-        // As container engines do: a registry on this very machine may speak plain HTTP, and one whose certificate does not matter.
-        if (!mayBePlain || !codeOf(error).startsWith('ERR_SSL')) throw error;
-        plainHttp.add(host);
-        return ask('http');
-      });
-    };
-    return async (method: 'HEAD' | 'GET', rest: string, types = accept): Promise<Response> => {
-      const answer = await once(method, rest, types);
-      if (answer.status !== 401) return answer;
-      const challenge = answer.headers.get('www-authenticate');
-      const opened = await doors.open(access, challenge, left());
-      if (opened === null || opened === authorization) return answer;
-      await answer.body?.cancel();
-      authorization = opened;
-      return once(method, rest, types);
-    };
-  };
 
   const ask = async (host: string, image: ImageReference, question: Question): Promise<Lookup> => {
     const limits = question.limits ?? patientLimits;
     const request = session(host, image.path, question.login ?? null, limits);
     const wanted = image.digest ?? image.tag ?? 'latest';
     try {
-      const head = await request('HEAD', `manifests/${wanted}`);
+      const head = await request('HEAD', `manifests/${wanted}`, manifestTypes);
       const told = head.headers.get('docker-content-digest');
       if (head.ok && told !== null && digestPattern.test(told)) {
         const known = question.known?.digest === told ? question.known.platforms : platformsOf.get(told);
@@ -116,7 +72,7 @@ export const createRegistryClient = ({
         return { found: true, digest: told, platforms };
       }
       // No digest in the header, or a no: the body has it, or the words.
-      const answer = await request('GET', `manifests/${wanted}`);
+      const answer = await request('GET', `manifests/${wanted}`, manifestTypes);
       const body = await readLimited(answer, answer.ok ? mostBytes.manifest : mostBytes.answer);
       if (!answer.ok) return refusalOf(answer, body);
       const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
@@ -126,12 +82,10 @@ export const createRegistryClient = ({
     }
   };
 
-  type Request = ReturnType<typeof session>;
-
   /** What an image is made for; null when the registry does not say. Not knowing it stops nobody. */
-  const readPlatforms = async (request: Request, digest: string): Promise<string[] | null> => {
+  const readPlatforms = async (request: Ask, digest: string): Promise<string[] | null> => {
     try {
-      const answer = await request('GET', `manifests/${digest}`);
+      const answer = await request('GET', `manifests/${digest}`, manifestTypes);
       const body = await readLimited(answer, mostBytes.manifest);
       return answer.ok ? await platformsIn(request, digest, body) : null;
     } catch {
@@ -139,7 +93,7 @@ export const createRegistryClient = ({
     }
   };
 
-  const platformsIn = async (request: Request, digest: string, body: Buffer): Promise<string[] | null> => {
+  const platformsIn = async (request: Ask, digest: string, body: Buffer): Promise<string[] | null> => {
     const manifest = parseObject(body);
     const found = Array.isArray(manifest['manifests'])
       ? manifest['manifests'].flatMap((entry) => platformIn((entry as { platform?: unknown }).platform))
@@ -151,7 +105,7 @@ export const createRegistryClient = ({
     return platforms;
   };
 
-  const configPlatform = async (request: Request, digest: unknown): Promise<string[] | null> => {
+  const configPlatform = async (request: Ask, digest: unknown): Promise<string[] | null> => {
     if (typeof digest !== 'string' || !digestPattern.test(digest)) return null;
     try {
       const answer = await request('GET', `blobs/${digest}`, '*/*');
