@@ -129,7 +129,12 @@ describe('a transaction that stays open', () => {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query('begin; create table held (one int)');
-    return { end: () => client.end() };
+    return {
+      end: async () => {
+        await client.query('rollback');
+        await client.end();
+      },
+    };
   };
 
   /** Streams of what a tail gives until the first batch, or within half a second. */
