@@ -4,6 +4,7 @@ import { parseEvent } from '@gantry/contracts/envelope';
 
 const short = (hash: string) => hash.replace(/^sha256:/, '').slice(0, 12);
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
+const megabytes = (bytes: number) => `${(bytes / 1_000_000).toFixed(1)} MB`;
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 /** One line about an entry; an event that this build does not know is told by its name. */
@@ -21,10 +22,20 @@ export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string =
       return `Its turn has come (attempt ${event.data.epoch}, instance group ${event.data.instanceGroup})`;
     case 'job.image_pull_started':
       return `Pulling ${event.data.image}`;
+    case 'job.image_pull_progressed': {
+      const { layers, layersDone, bytes, bytesTotal } = event.data.progress;
+      const size =
+        bytes === null
+          ? ''
+          : `, ${megabytes(bytes)}${bytesTotal === null ? '' : ` of ${megabytes(bytesTotal)}`}`;
+      return `Pulling ${event.data.image}: ${layersDone} of ${plural(layers, 'layer')}${size}`;
+    }
+    case 'job.image_pull_retried':
+      return `Pulling again in ${seconds(event.data.pauseMilliseconds)} (attempt ${event.data.attempt} failed): ${event.data.reason.message}`;
     case 'job.image_pulled':
       return `Pulled ${event.data.image} (${short(event.data.digest)}) in ${seconds(event.data.durationMilliseconds)}`;
     case 'job.image_cached':
-      return `Image ${event.data.image} is there (${short(event.data.digest)})`;
+      return `Image ${event.data.image} is there (${short(event.data.digest)})${event.data.note ? `. ${event.data.note}` : ''}`;
     case 'job.pod_created':
       return `Pod ${event.data.pod} made`;
     case 'job.pod_started':

@@ -45,7 +45,8 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
     kit.logger.warn({ err: error }, 'the connection that holds the locks on jobs broke: taking them again');
     driver.dropAll();
   });
-  const driver = createDriver({ kit, jobs, pods, podSettings, podTokenKey: config.podTokenKey, seal }, locks);
+  const { podTokenKey, pullSettings } = config;
+  const driver = createDriver({ kit, jobs, pods, podSettings, pullSettings, podTokenKey, seal }, locks);
 
   kit.project(jobProjection);
   const parts: JobCommandParts = { kit, jobs, queries, seal, wake: driver.wake };

@@ -23,6 +23,10 @@ const Environment = z.object({
   GANTRY_LAUNCHER_POD_PROCESSES: z.coerce.number().int().min(32).default(1_024),
   /** Jobs that may have a pod at the same time. */
   GANTRY_LAUNCHER_MAX_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(10),
+  /** How often an image is asked for when its registry is away; the first time included. */
+  GANTRY_LAUNCHER_PULL_ATTEMPTS: z.coerce.number().int().min(1).max(10).default(3),
+  /** One attempt takes at most so long. */
+  GANTRY_LAUNCHER_PULL_TIMEOUT_SECONDS: z.coerce.number().int().min(1).default(1_800),
 });
 
 const read = (variable: string, file: string): Buffer => {
@@ -58,6 +62,10 @@ export const readLauncherConfig = (env: Record<string, string | undefined> = pro
       memoryBytes: own.GANTRY_LAUNCHER_POD_MEMORY_MIB * 1024 * 1024,
       cpus: own.GANTRY_LAUNCHER_POD_CPUS,
       processes: own.GANTRY_LAUNCHER_POD_PROCESSES,
+    },
+    pullSettings: {
+      attempts: own.GANTRY_LAUNCHER_PULL_ATTEMPTS,
+      timeoutMilliseconds: own.GANTRY_LAUNCHER_PULL_TIMEOUT_SECONDS * 1_000,
     },
     maxConcurrentJobs: own.GANTRY_LAUNCHER_MAX_CONCURRENT_JOBS,
   };

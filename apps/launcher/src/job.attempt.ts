@@ -10,6 +10,7 @@ import { CloseRecord, OpenRecord } from '@gantry/contracts/record';
 import { joinSignals } from '@gantry/service/signals';
 import type { JobCommand } from './domain/job.js';
 import { payloadOf } from './domain/playbook.js';
+import { ensureImage } from './image.ensure.js';
 import {
   backOff,
   driverContext,
@@ -156,20 +157,17 @@ const makePod = async (
   name: string,
   signal: AbortSignal,
 ): Promise<JobCommand[]> => {
-  const { image, digest, pull, executionEnvironmentId } = job.state.pinned!.image;
-  let announced: Promise<unknown> = Promise.resolve();
-  const ready = await parts.pods.ensureImage(
-    { image, digest, pull },
-    {
-      signal,
-      onPull: () => {
-        announced = say(parts, job, { kind: 'image pull started', image });
-        // Awaited below; until then nobody listens to its failure.
-        announced.catch(() => undefined);
-      },
+  const needed = job.state.pinned!.image;
+  const { image, digest, executionEnvironmentId } = needed;
+  const ready = await ensureImage(parts, needed, {
+    signal,
+    context: driverContext(parts, job),
+    told: {
+      started: () => say(parts, job, { kind: 'image pull started', image }),
+      progressed: (progress) => say(parts, job, { kind: 'image pull progressed', data: { image, progress } }),
+      retried: (retry) => say(parts, job, { kind: 'image pull retried', data: { image, ...retry } }),
     },
-  );
-  await announced;
+  });
   if (ready.digest !== digest) {
     void parts.kit
       .call(
@@ -184,15 +182,12 @@ const makePod = async (
   await parts.pods.create(
     describePod(parts.podSettings, { id: job.id, epoch: job.state.epoch, image: ready.reference }),
   );
+  const { pulled, attempts, durationMilliseconds, sizeBytes } = ready;
+  const found = { image, digest: ready.digest };
   return [
-    ready.pulled
-      ? {
-          kind: 'image pulled',
-          image,
-          digest: ready.digest,
-          durationMilliseconds: ready.durationMilliseconds,
-        }
-      : { kind: 'image cached', image, digest: ready.digest },
+    pulled
+      ? { kind: 'image pulled', data: { ...found, attempts, durationMilliseconds, sizeBytes } }
+      : { kind: 'image cached', data: found },
     podCreated(parts, job, name),
   ];
 };

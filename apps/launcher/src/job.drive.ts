@@ -5,6 +5,7 @@ import { systemContext, type CallContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import type { Seal } from './adapters/seal.js';
 import type { JobCommand, JobState } from './domain/job.js';
+import type { PullSettings } from './image.ensure.js';
 import type { Jobs, LoadedJob } from './job.stream.js';
 import type { PodSettings } from './pod/description.js';
 import type { PodDriver } from './pod/driver.js';
@@ -15,6 +16,7 @@ export interface LauncherParts {
   jobs: Jobs;
   pods: PodDriver;
   podSettings: PodSettings;
+  pullSettings: PullSettings;
   /** 32 bytes; pod tokens are derived from it. */
   podTokenKey: Uint8Array;
   seal: Seal;

@@ -115,6 +115,13 @@ const viewAfter = (view: Job, { type, data }: JobEvent, at: string): Job => {
       return { ...view, status: 'waiting', reason: null, epoch: data.epoch };
     case 'job.image_pull_started':
       return { ...view, reason: { code: 'image_pull', message: `The image ${data.image} is being pulled.` } };
+    case 'job.image_pull_progressed': {
+      const { layers, layersDone } = data.progress;
+      const message = `The image ${data.image} is being pulled: ${layersDone} of ${layers} layers.`;
+      return { ...view, reason: { code: 'image_pull', message } };
+    }
+    case 'job.image_pull_retried':
+      return { ...view, reason: data.reason };
     case 'job.image_pulled':
     case 'job.image_cached':
       // Only now is the digest known of an image that only the engine can name.

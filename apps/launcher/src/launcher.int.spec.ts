@@ -46,7 +46,7 @@ beforeEach(async () => {
   Object.keys(neighbours.instead).forEach((name) => delete neighbours.instead[name]);
   Object.assign(neighbours, { image: 'localhost/ee:1', snapshot: {}, onCancel: () => undefined });
   const fresh = new FakeMachine();
-  Object.assign(machine, { before: fresh.before, obedient: true, onStart: work });
+  Object.assign(machine, { before: fresh.before, obedient: true, registryAway: 0, onStart: work });
   launcher = await world.startLauncher();
 });
 afterEach(() => launcher?.stop());
@@ -190,6 +190,22 @@ describe('a job that cannot run', () => {
     expect(world.machine.pods.size).toBe(0);
   });
 
+  it('is told each time its image is asked for again, and ends when that has not helped', async () => {
+    world.machine.registryAway = 2;
+    const lucky = await world.launch();
+    expect(await world.until(lucky, over)).toMatchObject({ status: 'successful' });
+    const pulls = (await world.timeline(lucky)).filter((type) => type.includes('image'));
+    expect(pulls).toEqual([
+      'job.image_pull_started', 'job.image_pull_retried', 'job.image_pull_retried', 'job.image_cached',
+    ]); // prettier-ignore
+    world.machine.registryAway = 3;
+    expect(await world.until(await world.launch(), over)).toMatchObject({
+      status: 'error',
+      reason: { code: 'image_registry_unreachable' },
+    });
+    expect(world.machine.pods.size).toBe(0);
+  });
+
   it('waits for a service that is away, says so, and goes on', async () => {
     let away = true;
     world.neighbours.instead[PinProject.name] = () => {
@@ -324,6 +340,17 @@ describe('a cancel', () => {
     await eventually(async () => (await world.timeline(jobId)).includes('job.image_pull_started'));
     await cancel(jobId);
     expect(await world.until(jobId, over)).toMatchObject({ status: 'canceled' });
+  });
+  it('ends the pause before the next pull', async () => {
+    world.machine.registryAway = 3;
+    const jobId = await world.launch();
+    await eventually(
+      async () =>
+        (await world.timeline(jobId)).filter((type) => type === 'job.image_pull_retried').length === 2,
+    );
+    await cancel(jobId);
+    expect(await world.until(jobId, over)).toMatchObject({ status: 'canceled' });
+    expect(world.machine.registryAway).toBe(1);
   });
   it('is refused when the job is over', async () => {
     const jobId = await world.launch();

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { command, Id, IdempotencyKey, pageOf, PageRequest } from './command.js';
 import { eeSources, pullPolicies, resolutions } from './ee.js';
 import { event } from './envelope.js';
+import { PullProgress } from './pull.js';
 import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
 
 /** In Ansible's usual words. `error`: something other than the playbook ended the job; the reason says what. */
@@ -89,17 +90,42 @@ export const JobDispatched = event(
 );
 /** The image was not there, or has to be asked for again. */
 export const JobImagePullStarted = event('job.image_pull_started', 1, jobId.extend({ image: z.string() }));
+/** How far the pull is; at most one each two seconds, and the longer it takes, the fewer. */
+export const JobImagePullProgressed = event(
+  'job.image_pull_progressed',
+  1,
+  jobId.extend({ image: z.string(), progress: PullProgress }),
+);
+/** Attempt number `attempt` failed for a reason that may pass; the next one begins after the pause. */
+export const JobImagePullRetried = event(
+  'job.image_pull_retried',
+  1,
+  jobId.extend({
+    image: z.string(),
+    attempt: z.number().int(),
+    reason: Reason,
+    pauseMilliseconds: z.number(),
+  }),
+);
 /** The image has been fetched. */
 export const JobImagePulled = event(
   'job.image_pulled',
   1,
-  jobId.extend({ image: z.string(), digest: z.string(), durationMilliseconds: z.number() }),
+  jobId.extend({
+    image: z.string(),
+    digest: z.string(),
+    /** From the first attempt on. */
+    durationMilliseconds: z.number(),
+    attempts: z.number().int().nullish(),
+    /** Of the image on the engine, unpacked. */
+    sizeBytes: z.number().nullish(),
+  }),
 );
-/** The image was there. */
+/** The image was there. `note`: what there is to say about that (its registry is away). */
 export const JobImageCached = event(
   'job.image_cached',
   1,
-  jobId.extend({ image: z.string(), digest: z.string() }),
+  jobId.extend({ image: z.string(), digest: z.string(), note: z.string().nullish() }),
 );
 /** The pod of this attempt exists. */
 export const JobPodCreated = event(
@@ -193,6 +219,8 @@ export const jobEvents = {
   JobQueued,
   JobDispatched,
   JobImagePullStarted,
+  JobImagePullProgressed,
+  JobImagePullRetried,
   JobImagePulled,
   JobImageCached,
   JobPodCreated,

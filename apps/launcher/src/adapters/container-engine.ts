@@ -2,7 +2,6 @@
  * Pods on one machine: a container each, through the Docker Engine API, which Docker and Podman serve alike.
  * Verified on Podman 4.3.1 by container-engine.int.spec.ts (2026-11). Its traps, and what is done about them here:
  * - dockerode's attach sends its options as a body, which Podman feeds to standard input: the token has a line of its own;
- * - a failed pull answers 200: the error stands in the progress;
  * - a tmpfs is noexec on Docker unless `exec` is said, and its owner cannot be named: mode 1777 serves;
  * - OOMKilled is always false: 137 without our kill is told as what it most likely is.
  */
@@ -50,7 +49,7 @@ export const createContainerDriver = (host: string): PodDriver => {
   };
   return {
     name: 'container',
-    ensureImage: createImages(docker, host),
+    ...createImages(docker, host),
     inspect,
     start,
     kill,

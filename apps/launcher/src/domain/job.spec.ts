@@ -40,7 +40,7 @@ const pinWith = (
 });
 const pin = pinWith([]);
 const dispatch: JobCommand = { kind: 'dispatch', instanceGroup: 'default' };
-const cached: JobCommand = { kind: 'image cached', image: 'localhost/ee:1', digest: 'sha256:1' };
+const cached: JobCommand = { kind: 'image cached', data: { image: 'localhost/ee:1', digest: 'sha256:1' } };
 const podCreated: JobCommand = { kind: 'pod created', epoch: 1, pod: 'gantry-1', driver: 'container' };
 const spoke: JobCommand = { kind: 'agent spoke', epoch: 1, agent: { version: '1', mode: 'direct' } };
 const podGone: JobCommand = {
@@ -166,14 +166,18 @@ describe('a job', () => {
     const began: JobCommand = { kind: 'image pull started', image: 'x' };
     const pulled: JobCommand = {
       kind: 'image pulled',
-      image: 'x',
-      digest: 'sha256:2',
-      durationMilliseconds: 5,
+      data: { image: 'x', digest: 'sha256:2', durationMilliseconds: 5, attempts: 2, sizeBytes: 9 },
     };
-    expect(types(after(...dispatched, began, began, pulled, pulled, cached, began)).slice(3)).toEqual([
-      'job.image_pull_started',
-      'job.image_pulled',
-    ]);
+    const reason = { code: 'image_registry_unreachable', message: 'Away.' };
+    const progress = { layers: 2, layersDone: 1, bytes: null, bytesTotal: null };
+    const during: JobCommand[] = [
+      { kind: 'image pull progressed', data: { image: 'x', progress } },
+      { kind: 'image pull retried', data: { image: 'x', attempt: 1, reason, pauseMilliseconds: 1_000 } },
+    ];
+    const told = [...during, began, began, ...during, pulled, pulled, cached, began, ...during];
+    expect(types(after(...dispatched, ...told)).slice(3)).toEqual([
+      'job.image_pull_started', 'job.image_pull_progressed', 'job.image_pull_retried', 'job.image_pulled',
+    ]); // prettier-ignore
   });
   it('tells of a redemption only if there was something to redeem', () => {
     const redeemed: JobCommand = { kind: 'credentials redeemed', epoch: 1, thumbprint: 't' };

@@ -27,7 +27,7 @@
  */
 import {
   JobCancelRequested, JobCredentialAlarm, JobCredentialsRedeemed, JobDispatched, jobEvents, JobFinished, JobImageCached,
-  JobImagePulled, JobImagePullStarted, JobPinned, JobPodCreated, JobPodDestroyed, JobPodProblem, JobPodStarted, JobQueued, JobRecordSealed,
+  JobImagePulled, JobImagePullProgressed, JobImagePullRetried, JobImagePullStarted, JobPinned, JobPodCreated, JobPodDestroyed, JobPodProblem, JobPodStarted, JobQueued, JobRecordSealed,
   JobRequested, type FinalStatus, type JobStatus, type Reason,
 } from '@gantry/contracts/job'; // prettier-ignore
 import type { EventOf, EventSpec } from '@gantry/contracts/envelope';
@@ -89,8 +89,10 @@ export type JobCommand =
   | { kind: 'wait'; reason: Reason }
   | { kind: 'dispatch'; instanceGroup: string }
   | { kind: 'image pull started'; image: string }
-  | { kind: 'image pulled'; image: string; digest: string; durationMilliseconds: number }
-  | { kind: 'image cached'; image: string; digest: string }
+  | { kind: 'image pull progressed'; data: Without<Data<typeof JobImagePullProgressed>, 'jobId'> }
+  | { kind: 'image pull retried'; data: Without<Data<typeof JobImagePullRetried>, 'jobId'> }
+  | { kind: 'image pulled'; data: Without<Data<typeof JobImagePulled>, 'jobId'> }
+  | { kind: 'image cached'; data: Without<Data<typeof JobImageCached>, 'jobId'> }
   | { kind: 'pod created'; epoch: number; pod: string; driver: string }
   | { kind: 'agent spoke'; epoch: number; agent: Data<typeof JobPodStarted>['agent'] }
   | { kind: 'credentials redeemed'; epoch: number; thumbprint: string }
@@ -154,21 +156,14 @@ const decideUnderWay = (state: JobState, jobId: string, command: JobCommand): Jo
       return state.imagePulling || state.imageDigest
         ? []
         : [event(JobImagePullStarted, { jobId, image: command.image })];
+    case 'image pull progressed':
+      return state.imagePulling ? [event(JobImagePullProgressed, { jobId, ...command.data })] : [];
+    case 'image pull retried':
+      return state.imagePulling ? [event(JobImagePullRetried, { jobId, ...command.data })] : [];
     case 'image pulled':
-      return state.imageDigest
-        ? []
-        : [
-            event(JobImagePulled, {
-              jobId,
-              image: command.image,
-              digest: command.digest,
-              durationMilliseconds: command.durationMilliseconds,
-            }),
-          ];
+      return state.imageDigest ? [] : [event(JobImagePulled, { jobId, ...command.data })];
     case 'image cached':
-      return state.imageDigest
-        ? []
-        : [event(JobImageCached, { jobId, image: command.image, digest: command.digest })];
+      return state.imageDigest ? [] : [event(JobImageCached, { jobId, ...command.data })];
     case 'pod created':
       return state.pod
         ? []
@@ -314,6 +309,9 @@ export const evolveJob = (state: JobState, { type, data }: JobEvent): JobState =
       return { ...state, phase: 'dispatched', status: 'waiting', epoch: data.epoch, waitsFor: null };
     case 'job.image_pull_started':
       return { ...state, imagePulling: true };
+    case 'job.image_pull_progressed':
+    case 'job.image_pull_retried':
+      return state;
     case 'job.image_pulled':
     case 'job.image_cached':
       return { ...state, imagePulling: false, imageDigest: data.digest };

@@ -3,7 +3,7 @@ import { inflateSync } from 'node:zlib';
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { containerOf } from '../adapters/container-engine.js';
-import { pullFailure, repositoryOf } from '../adapters/container-images.js';
+import { repositoryOf } from '../adapters/container-images.js';
 import { createSeal } from '../adapters/seal.js';
 import { describePod } from './description.js';
 import { reasonOfEnd } from './ending.js';
@@ -101,22 +101,6 @@ describe('an image reference', () => {
     ['127.0.0.1:5000/ee', '127.0.0.1:5000/ee'],
     ['127.0.0.1:5000/ee:1@sha256:ab', '127.0.0.1:5000/ee'],
   ])('%s is of the repository %s', (image, repository) => expect(repositoryOf(image)).toBe(repository));
-  it.each([
-    ['reading manifest nope in quay.io/x: manifest unknown: manifest unknown', 'image_not_found'],
-    ['reading manifest x: unauthorized: authentication required', 'image_unauthorized'],
-    [
-      'pinging container registry r: Get "https://r/v2/": dial tcp: lookup r: no such host',
-      'image_registry_unreachable',
-    ],
-    ['short-name "x:1" did not resolve to an alias', 'image_invalid'],
-    ['no space left on device', 'image_pull_failed'],
-  ])('that cannot be pulled is explained: %s', (words, reason) => {
-    expect(pullFailure('r/x:1', words)).toMatchObject({
-      code: 'refused',
-      details: { reason },
-      message: expect.stringContaining(words),
-    });
-  });
 });
 
 describe('a sealed assertion', () => {

@@ -1,4 +1,5 @@
 /** The port to whatever runs pods. Adapters: `adapters/container-engine.ts`; a Kubernetes one will follow. */
+import type { PullProgress } from '@gantry/contracts/pull';
 import type { PodDescription } from './description.js';
 
 /** How a pod is. */
@@ -24,6 +25,8 @@ export interface ReadyImage {
   /** False: it was there already. */
   pulled: boolean;
   durationMilliseconds: number;
+  /** On the engine, unpacked; null where it does not tell. */
+  sizeBytes: number | null;
 }
 
 /** Which image is wanted. */
@@ -34,6 +37,25 @@ export interface WantedImage {
   pull: 'always' | 'missing' | 'never';
 }
 
+/** Who asks a registry. */
+export interface RegistryLogin {
+  /** Empty: nobody in particular. */
+  username: string;
+  password: string;
+}
+
+/** What goes along with a pull. */
+export interface PullOptions {
+  /** Asked only when the image is pulled; null: nobody in particular. What it throws ends the pull. */
+  login(): Promise<RegistryLogin | null>;
+  /** A pull begins. */
+  onPull(): void;
+  /** Called as often as the engine says something. */
+  onProgress(progress: PullProgress): void;
+  /** Ends the pull. */
+  signal: AbortSignal;
+}
+
 /**
  * Runs pods. Every method may be repeated: what is done already is no error. All throw `unavailable` when the engine or
  * cluster does not answer, and `refused` with `details.reason` when it says no, its words in the message.
@@ -42,11 +64,10 @@ export interface PodDriver {
   /** Kind of driver, for the record: `container`. */
   readonly name: string;
   /**
-   * Sees to it that the image is there. `onPull` is told when a pull begins.
-   * Throws `refused`: image_not_present (never pulled), image_not_found, image_unauthorized, image_invalid, image_registry_unreachable,
-   * image_pull_failed; `cancelled` when `signal` fires.
+   * Sees to it that the image is there and made for this machine: found, or pulled in one attempt. By its digest where it is known.
+   * Throws `refused` with one of `imageReasons` of domain/pull.ts; `cancelled` when `signal` fires.
    */
-  ensureImage(wanted: WantedImage, options: { onPull(): void; signal: AbortSignal }): Promise<ReadyImage>;
+  ensureImage(wanted: WantedImage, options: PullOptions): Promise<ReadyImage>;
   /** Makes the pod, or finds that it is made. */
   create(description: PodDescription): Promise<void>;
   /** Starts a made pod and hands it its token on standard input. A pod that runs gets the token again, which does no harm. */

@@ -41,8 +41,8 @@ export interface TestEngine {
   stop(): Promise<void>;
 }
 
-/** Starts it, or takes the one that is named (which cannot be restarted). */
-export const startEngine = async (): Promise<TestEngine> => {
+/** Starts it, or takes the one that is named (which cannot be restarted). `more`: for the service's environment. */
+export const startEngine = async (more: NodeJS.ProcessEnv = {}): Promise<TestEngine> => {
   const named = process.env['GANTRY_TEST_CONTAINER_HOST'];
   if (named) return { host: named, restart: async () => undefined, stop: async () => undefined };
   const folder = mkdtempSync(join(tmpdir(), 'gantry-engine-'));
@@ -50,7 +50,7 @@ export const startEngine = async (): Promise<TestEngine> => {
   let service: ChildProcess;
   const start = async (): Promise<void> => {
     service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], {
-      env: environment,
+      env: { ...environment, ...more },
       // Its container monitors leave marks in the folder they are started in.
       cwd: folder,
       stdio: 'ignore',

@@ -20,6 +20,8 @@ export class FakeMachine {
   before: (method: keyof PodDriver, name: string) => Promise<void> | void = () => undefined;
   /** Called when a pod starts. */
   onStart: (pod: FakePod) => void = () => undefined;
+  /** So many pulls find the registry away. */
+  registryAway = 0;
   /** Does a stop end the pod? */
   obedient = true;
   private readonly watchers = new Set<() => void>();
@@ -60,6 +62,13 @@ export class FakeMachine {
             signal.addEventListener('abort', () => reject(new PlatformError('cancelled', 'given up'))),
           );
         }
+        if (this.registryAway > 0) {
+          this.registryAway -= 1;
+          onPull();
+          throw new PlatformError('refused', 'Its registry cannot be reached.', {
+            details: { reason: 'image_registry_unreachable' },
+          });
+        }
         if (image.includes('missing'))
           throw new PlatformError('refused', `The image ${image} could not be pulled.`, {
             details: { reason: 'image_not_found' },
@@ -69,6 +78,7 @@ export class FakeMachine {
           digest: 'sha256:d1',
           pulled: false,
           durationMilliseconds: 1,
+          sizeBytes: null,
         };
       },
       create: async (description) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describePod, podLabels, podName, type PodDescription } from '../pod/description.js';
-import type { PodDriver } from '../pod/driver.js';
+import type { PodDriver, PullOptions } from '../pod/driver.js';
 
 /** A driver under test. */
 export interface DriverSubject {
@@ -70,6 +70,12 @@ interface Bench {
 }
 
 const never = new AbortController().signal;
+const pulling = (onPull: () => void = () => undefined): PullOptions => ({
+  onPull,
+  onProgress: () => undefined,
+  login: async () => null,
+  signal: never,
+});
 
 /** Registers the tests. */
 export const podDriverContract = (name: string, make: () => Promise<DriverSubject>): void => {
@@ -101,10 +107,10 @@ const createBench = (make: () => Promise<DriverSubject>): Bench => {
 
   bench.describeTest = async (act, change = {}) => {
     const wanted = { image: bench.subject.image, digest: null, pull: 'never' as const };
-    const ready = await bench.driver.ensureImage(wanted, {
-      onPull: () => expect.fail('it is there'),
-      signal: never,
-    });
+    const ready = await bench.driver.ensureImage(
+      wanted,
+      pulling(() => expect.fail('it is there')),
+    );
     const settings = {
       installationId,
       podsUrl: `unix://${folder}/ingest.sock`,
@@ -198,9 +204,7 @@ const endsOfPods = (bench: Bench): void => {
 
   it('says in whose words an image is missing', async () => {
     const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
-    await expect(
-      bench.driver.ensureImage(missing, { onPull: () => undefined, signal: never }),
-    ).rejects.toMatchObject({
+    await expect(bench.driver.ensureImage(missing, pulling())).rejects.toMatchObject({
       code: 'refused',
       details: { reason: 'image_not_present' },
       message: expect.stringContaining('localhost/gantry-no-such-image:1'),
@@ -208,7 +212,10 @@ const endsOfPods = (bench: Bench): void => {
     let announced = 0;
     const unreachable = { image: '127.0.0.1:9/gantry/none:1', digest: null, pull: 'missing' as const };
     await expect(
-      bench.driver.ensureImage(unreachable, { onPull: () => (announced += 1), signal: never }),
+      bench.driver.ensureImage(
+        unreachable,
+        pulling(() => (announced += 1)),
+      ),
     ).rejects.toMatchObject({
       code: 'refused',
       details: { reason: 'image_registry_unreachable' },

@@ -193,7 +193,7 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
   const config: LauncherConfig = {
     base: testConfig({ service: 'launcher', postgresUrl: urls['launcher']!, natsUrl: nats.url, keys: issuer.keys, logLevel: (process.env['GANTRY_TEST_LOG'] as 'info') ?? 'silent' }),
     containerHost: 'unix:///nonexistent', podsUrl: 'unix:///run/pods/ingest.sock', podTokenKey: Buffer.alloc(32, 1), agentSource: Buffer.from('pass'),
-    podNetwork: 'none', podLimits: { memoryBytes: 2 ** 30, cpus: 0, processes: 64 }, maxConcurrentJobs: 10,
+    podNetwork: 'none', podLimits: { memoryBytes: 2 ** 30, cpus: 0, processes: 64 }, maxConcurrentJobs: 10, pullSettings: { attempts: 3, timeoutMilliseconds: 60_000 },
   }; // prettier-ignore
   const job = (jobId: string) => gateway.call(GetJob, { jobId }, { principal: alice });
   let keys = 0;

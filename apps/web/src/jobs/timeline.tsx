@@ -32,6 +32,8 @@ const icons: Record<string, LucideIcon> = {
   'job.queued': Hourglass,
   'job.dispatched': Send,
   'job.image_pull_started': Download,
+  'job.image_pull_progressed': Download,
+  'job.image_pull_retried': MessageSquareWarning,
   'job.image_pulled': Boxes,
   'job.image_cached': Boxes,
   'job.pod_created': Container,
@@ -44,7 +46,7 @@ const icons: Record<string, LucideIcon> = {
   'job.pod_destroyed': CircleStop,
   'job.finished': Flag,
 };
-const alarming = new Set(['job.credential_alarm', 'job.pod_problem', 'job.cancel_requested']);
+const alarming = new Set(['job.credential_alarm', 'job.pod_problem', 'job.image_pull_retried', 'job.cancel_requested']);
 
 const Entry = ({ entry, previous }: { entry: TimelineEntry; previous: TimelineEntry | undefined }) => {
   const [open, setOpen] = useState(false);
