@@ -3,13 +3,13 @@
  * container engine API, Postgres, nats-server, git -> migrations -> services.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { serviceNames } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import { provision } from '@gantry/eventlog/migrate';
+import { enginePart } from './engine.part.js';
 import { gitPart } from './git.part.js';
-import { homePath, readMachine, ROOT, writeAtomically, type Machine } from './home.js';
+import { readMachine, ROOT, writeAtomically, type Machine } from './home.js';
 import { makeStreams, natsPart } from './nats.part.js';
 import { createPart, type Part, type PartSpec } from './part.js';
 import { choosePorts, type Ports } from './ports.js';
@@ -152,16 +152,7 @@ const baseParts = (machine: Machine, ports: Ports, secrets: Secrets): PartSpec[]
     parts.push(postgresPart(requireEmbedded(machine), ports['postgres']!, secrets.postgresAdmin));
   if (!process.env['GANTRY_NATS_URL'] && machine.natsServer)
     parts.push(natsPart(machine.natsServer, ports['nats']!, secrets));
-  const { service } = machine.engine;
-  if (machine.engine.managed && service) {
-    const socket = fileURLToPath(machine.engine.socket.replace(/^unix:/, 'file:'));
-    rmSync(socket, { force: true });
-    // Its container monitors leave marks in the folder they are started in.
-    parts.push({ name: 'engine', ...service, cwd: homePath('run'), ready: async () => assertExists(socket) });
-  }
+  const engine = enginePart(machine.engine);
+  if (engine) parts.push(engine);
   return parts;
-};
-
-const assertExists = (file: string): void => {
-  if (!existsSync(file)) throw new Error(`${file} is not there yet`);
 };

@@ -8,7 +8,7 @@ import { asPlatformError, isPlatformError, PlatformError } from '@gantry/contrac
 import type { Reason } from '@gantry/contracts/job';
 import { CloseRecord, OpenRecord } from '@gantry/contracts/record';
 import { joinSignals } from '@gantry/service/signals';
-import type { JobCommand } from './domain/job.js';
+import type { JobCommand, JobState } from './domain/job.js';
 import { payloadOf } from './domain/playbook.js';
 import { ensureImage } from './image.ensure.js';
 import {
@@ -26,6 +26,8 @@ import { describePod, podName } from './pod/description.js';
 import type { PodState } from './pod/driver.js';
 import { reasonOfEnd } from './pod/ending.js';
 import { podSecrets } from './pod/token.js';
+
+type PinnedJob = NonNullable<JobState['pinned']>;
 
 const startPatienceMilliseconds = 300_000;
 /** An agent whose `finish` was answered has nothing left to do. */
@@ -187,10 +189,16 @@ const makePod = async (
   return [
     pulled
       ? { kind: 'image pulled', data: { ...found, attempts, durationMilliseconds, sizeBytes } }
-      : { kind: 'image cached', data: found },
+      : { kind: 'image cached', data: { ...found, note: awayNote(needed) } },
     podCreated(parts, job, name),
   ];
 };
+
+/** An image whose registry is away runs all the same where it is there already: the job says so. */
+const awayNote = ({ resolution, words }: PinnedJob['image']): string | null =>
+  resolution === 'known'
+    ? `Its registry is away${words ? ` (${words})` : ''}; this is the image that it named last.`
+    : null;
 
 const startTrouble = async (
   parts: LauncherParts,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { GrantRedemptionRefused } from '@gantry/contracts/credential';
+import { ResolveExecutionEnvironment } from '@gantry/contracts/ee';
 import { PlatformError } from '@gantry/contracts/errors';
 import {
   CancelJob,
@@ -188,6 +189,19 @@ describe('a job that cannot run', () => {
       reason: { code: 'image_not_found' },
     });
     expect(world.machine.pods.size).toBe(0);
+  });
+
+  it('runs an image that is there although its registry is away, and says so', async () => {
+    world.neighbours.instead[ResolveExecutionEnvironment.name] = () => ({
+      id: world.neighbours.organizationId, name: 'EE', image: 'r/ee:1', pull: 'missing', digest: 'sha256:d1', reason: 'the default',
+      from: 'setting', resolution: 'known', words: 'connection refused',
+    }); // prettier-ignore
+    const jobId = await world.launch();
+    expect(await world.until(jobId, over)).toMatchObject({ status: 'successful' });
+    const { entries } = await world.gateway.call(GetTimeline, { jobId }, { principal: world.alice });
+    expect(entries.find(({ type }) => type === 'job.image_cached')).toMatchObject({
+      data: { note: 'Its registry is away (connection refused); this is the image that it named last.' },
+    });
   });
 
   it('is told each time its image is asked for again, and ends when that has not helped', async () => {

@@ -46,7 +46,12 @@ const icons: Record<string, LucideIcon> = {
   'job.pod_destroyed': CircleStop,
   'job.finished': Flag,
 };
-const alarming = new Set(['job.credential_alarm', 'job.pod_problem', 'job.image_pull_retried', 'job.cancel_requested']);
+const alarming = new Set([
+  'job.credential_alarm',
+  'job.pod_problem',
+  'job.image_pull_retried',
+  'job.cancel_requested',
+]);
 
 const Entry = ({ entry, previous }: { entry: TimelineEntry; previous: TimelineEntry | undefined }) => {
   const [open, setOpen] = useState(false);
