@@ -12,7 +12,7 @@ import { PlatformError } from '@gantry/contracts/errors';
 import type { Meta, NewEvent, StoredEvent } from '@gantry/contracts/envelope';
 import type { LinkedEvent } from '@gantry/contracts/proof';
 import type pg from 'pg';
-import { checkpointOf, logStart, type Checkpoint } from './checkpoint.js';
+import { checkpointOf, compareCheckpoints, logStart, type Checkpoint } from './checkpoint.js';
 import { appendEvents } from './append.js';
 import { readRow, selectColumns, type LogRow } from './rows.js';
 import { fromPostgres, identifier, withTransaction, type Sql } from './sql.js';
@@ -107,7 +107,7 @@ export interface EventLogSettings {
 }
 
 // Qualified: a bare name would mean the output column, which is text and sorts as such.
-const order = 'order by entry.transaction_id, entry.position';
+const order = (way: 'asc' | 'desc'): string => `order by entry.transaction_id ${way}, entry.position ${way}`;
 
 /**
  * The oldest transaction still open that could write to this log; as a scalar subquery, which Postgres runs only if a row
@@ -123,6 +123,7 @@ const ownHorizon = `(
       and owner.datid <> (select oid from pg_database where datname = current_database())
   )
 )`;
+const reachable = `(transaction_id < pg_snapshot_xmin(pg_current_snapshot()) or transaction_id < ${ownHorizon})`;
 
 /** A log over a pool; holds no connection of its own and needs no closing. */
 export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => {
@@ -164,18 +165,33 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
     select(
       'read',
       `where (transaction_id, position) > ($1::xid8, $2::bigint)
-         and transaction_id < pg_snapshot_xmin(pg_current_snapshot()) ${order} limit $3`,
+         and transaction_id < pg_snapshot_xmin(pg_current_snapshot()) ${order('asc')} limit $3`,
       [after.transactionId, after.position, limit],
     );
 
   const readPastOthers: EventLog['readAll'] = (after, limit) =>
     select(
       'read-past-others',
-      `where (transaction_id, position) > ($1::xid8, $2::bigint)
-         and (transaction_id < pg_snapshot_xmin(pg_current_snapshot()) or transaction_id < ${ownHorizon})
-       ${order} limit $3`,
+      `where (transaction_id, position) > ($1::xid8, $2::bigint) and ${reachable} ${order('asc')} limit $3`,
       [after.transactionId, after.position, limit],
     );
+
+  const last = async (): Promise<Checkpoint> => {
+    const { rows } = await pool
+      .query<Checkpoint>({
+        name: `event-log-last-${schema}`,
+        text: `select transaction_id::text as "transactionId", position::text as position from ${table} as entry
+               where ${reachable} ${order('desc')} limit 1`,
+      })
+      .catch(rethrow);
+    return rows[0] ?? logStart;
+  };
+  let looked: { at: number; last: Promise<Checkpoint> } | null = null;
+  /** The end as it was at most so long ago: tails that wait for nothing in particular look together. */
+  const recentLast = (ageMs: number): Promise<Checkpoint> => {
+    if (!looked || performance.now() - looked.at > ageMs) looked = { at: performance.now(), last: last() };
+    return looked.last;
+  };
 
   return {
     schema,
@@ -185,17 +201,8 @@ export const createEventLog = ({ pool, schema }: EventLogSettings): EventLog => 
     readStream: (stream, fromVersion = 1) =>
       select('stream', 'where stream = $1 and version >= $2 order by version', [stream, fromVersion]),
     readAll,
-    last: async () => {
-      const { rows } = await pool
-        .query<{ transactionId: string; position: string }>(
-          `select transaction_id::text as "transactionId", position::text as position from ${table} as entry
-           where transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-           order by entry.transaction_id desc, entry.position desc limit 1`,
-        )
-        .catch(rethrow);
-      return rows[0] ?? logStart;
-    },
-    tail: (after, options = {}) => tailFrom({ readAll, readPastOthers }, waker, after, options),
+    last,
+    tail: (after, options = {}) => tailFrom({ readAll, readPastOthers, recentLast }, waker, after, options),
     wake: waker.wake,
     readLinks: (stream, afterVersion) => readLinks(pool, table, stream, afterVersion),
     readAllLinks: (stream) => readAllLinks((after) => readLinks(pool, table, stream, after)),
@@ -212,8 +219,13 @@ const eagerMs = 5;
 /** Looking who holds us back costs a look at all locks: not before it has lasted. */
 const patientMs = 50;
 
+/** What a tail asks Postgres. */
+interface Looks extends Record<'readAll' | 'readPastOthers', EventLog['readAll']> {
+  recentLast(ageMs: number): Promise<Checkpoint>;
+}
+
 async function* tailFrom(
-  { readAll, readPastOthers }: Record<'readAll' | 'readPastOthers', EventLog['readAll']>,
+  { readAll, readPastOthers, recentLast }: Looks,
   waker: Waker,
   after: Checkpoint,
   { signal, pollMs = 500, limit = 500, onUnavailable }: TailOptions,
@@ -222,11 +234,17 @@ async function* tailFrom(
   // After news the next looks come quickly: an event that we were woken for stays hidden while any other transaction
   // that began before it is open, which is usually for milliseconds.
   let pauseMs = eagerMs;
+  const read = async (): Promise<StoredEvent[]> => {
+    if (pauseMs < patientMs) return readAll(after, limit);
+    // Nobody woke us: one look at the end of the log serves all its tails.
+    if (compareCheckpoints(await recentLast(pollMs / 2), after) <= 0) return [];
+    return readPastOthers(after, limit);
+  };
   while (!signal?.aborted) {
     // Taken before the read: an append that commits while we read is not slept through.
     const since = waker.count();
     try {
-      const batch = await (pauseMs < patientMs ? readAll : readPastOthers)(after, limit);
+      const batch = await read();
       failures = 0;
       const lastEvent = batch.at(-1);
       if (lastEvent) {
