@@ -52,7 +52,7 @@ LAST_SECONDS = 6  # how long a pod that was told to stop still tries to reach in
 SHORTEST_SECRET = 4  # shorter values cannot be masked without destroying the record
 MASK = '$encrypted$'
 LIMITS = {
-    'chunkEvents': 200, 'chunkBytes': 262144, 'flushMilliseconds': 80, 'spoolBytes': 67108864,
+    'chunkEvents': 1000, 'chunkBytes': 1048576, 'flushMilliseconds': 80, 'spoolBytes': 67108864,
     'heartbeatSeconds': 2, 'graceSeconds': 10, 'answerSeconds': 3600,
 }
 

@@ -196,8 +196,8 @@ export class StrictIngest {
           .encrypt(await importJWK(jwk, 'ECDH-ES'))
       : null;
     const limits = {
-      chunkEvents: 200,
-      chunkBytes: 262144,
+      chunkEvents: 1_000,
+      chunkBytes: 1_048_576,
       flushMilliseconds: 50,
       spoolBytes: 67108864,
       heartbeatSeconds: 2,
@@ -237,7 +237,7 @@ export class StrictIngest {
     this.check(header('gantry-hash') === hash, 'hash');
     this.check(Number(header('gantry-raw-bytes')) === raw.length, 'raw bytes');
     this.check(events.length === last - first + 1, 'number of events');
-    this.check(events.length <= (this.job.limits?.['chunkEvents'] ?? 200), 'size of a batch');
+    this.check(events.length <= (this.job.limits?.['chunkEvents'] ?? 1_000), 'size of a batch');
     this.check(events[0]?.start_line === Number(header('gantry-first-line')), 'first line');
     this.check(events.at(-1)?.end_line === Number(header('gantry-last-line')), 'last line');
     let line = this.events.at(-1)?.end_line ?? 0;

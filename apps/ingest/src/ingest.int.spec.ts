@@ -231,7 +231,7 @@ describe('a pod that starts', () => {
       head: chainStart(jobId),
       payload: { playbook: 'site.yml' },
       credentials: 'sealed',
-      limits: { chunkEvents: 200 },
+      limits: { chunkEvents: 1_000 },
     });
     expect((await pod.call('start', request)).status).toBe(200);
     expect(await milestones(jobId)).toEqual(['record.opened', 'record.agent_started']);

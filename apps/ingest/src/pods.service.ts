@@ -10,8 +10,8 @@ import { staleEpoch } from './record.commands.js';
 
 /** What an agent is told of its limits: docs/PROTOCOL.md 1.2. */
 export const agentLimits = {
-  chunkEvents: 200,
-  chunkBytes: 262_144,
+  chunkEvents: 1_000,
+  chunkBytes: 1_048_576,
   flushMilliseconds: 80,
   spoolBytes: 67_108_864,
   heartbeatSeconds: 2,

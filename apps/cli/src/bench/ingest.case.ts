@@ -6,8 +6,8 @@ import { watchMemory } from './processes.js';
 import { countRecord, storedBytes } from './record.js';
 import { least, most, type Figures, type Report } from './result.js';
 
-/** As an agent cuts them when there is much to send: docs/PROTOCOL.md, limits.chunkEvents. */
-export const BATCH_EVENTS = 200;
+/** As an agent cuts them when there is much to send: of these events, 800 are just under limits.chunkBytes (docs/PROTOCOL.md). */
+export const BATCH_EVENTS = 800;
 const HOSTS = 10;
 
 /** Sends batches made beforehand, as fast as they are taken. */
@@ -87,15 +87,15 @@ export const ingestCase: BenchCase = {
   run: async (context) => {
     const { say, sized } = context;
     const measured: { name: string; jobs: number; events: number }[] = [
-      { name: 'ingest-1', jobs: 1, events: sized(40_000, 400) },
-      { name: 'ingest', jobs: sized(100, 3), events: sized(2_000, 400) },
-      { name: 'ingest-500', jobs: sized(500, 5), events: sized(600, 400) },
+      { name: 'ingest-1', jobs: 1, events: sized(80_000, 400) },
+      { name: 'ingest', jobs: sized(100, 3), events: sized(4_000, 400) },
+      { name: 'ingest-500', jobs: sized(500, 5), events: sized(1_600, 400) },
     ];
     // What a process does for the first time costs more: code is compiled, connections are made, files grow.
     say('warm-up');
     await measureFlood(context, {
       jobs: sized(20, 2),
-      eventsPerJob: sized(2_000, 200),
+      eventsPerJob: sized(4_000, 200),
       batchEvents: BATCH_EVENTS,
     });
     const reports: Report[] = [];

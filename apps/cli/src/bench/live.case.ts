@@ -76,7 +76,8 @@ const flood = async (
   >
 > => {
   const jobs = await world.open(sized(10, 2));
-  const eventsPerJob = sized(8_000, 400);
+  // So many that what the buffers of the kernel take in of the watched job is little: a watcher costs until they are full.
+  const eventsPerJob = sized(30_000, 400);
   const events = jobs.length * eventsPerJob;
   const load = await startLoad({
     jobs,
