@@ -1304,6 +1304,11 @@ class Preparation:
         given['ANSIBLE_RETRY_FILES_ENABLED'] = 'False'
         given.setdefault('ANSIBLE_HOST_KEY_CHECKING', 'False')
         self.arguments = [*map(str, self.payload.get('arguments') or []), *map(str, self.credentials.get('arguments') or []), '-i', inventory]
+        hosts = self.payload.get('limitHosts')
+        if hosts:
+            # In a file: an argument holds at most 128 KiB.
+            path = self.space.write(os.path.join(self.space.secrets, 'limit'), ''.join('%s\n' % host for host in hosts))
+            self.arguments += ['--limit', '@' + path]
         self._files()
         self._passwords()
         for number, variables in enumerate((self.payload.get('extraVars'), self.credentials.get('extraVars'))):

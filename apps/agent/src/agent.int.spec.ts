@@ -74,6 +74,22 @@ describe.skipIf(!eeImage)('a job in a pod', { timeout: 180_000 }, () => {
     ]);
   });
 
+  it('runs on the hosts of a limit by name, however many, and on no others', async () => {
+    const names = Array.from({ length: 4_000 }, (_, index) => `host-with-a-long-name-${index}.example.net`);
+    const { ingest } = await runJob({
+      files: {
+        'site.yml': '- hosts: alpha, beta\n  gather_facts: false\n  tasks: [{debug: {msg: hello}}]\n',
+      },
+      payload: { limitHosts: [...names, 'beta'] },
+    });
+    expect(ingest.finish).toMatchObject({ status: 'successful' });
+    const hosts = ingest.events
+      .filter(({ event }) => event === 'runner_on_ok')
+      .map((event) => JSON.stringify(event));
+    expect(hosts).toHaveLength(1);
+    expect(hosts[0]).toContain('beta');
+  });
+
   it('fails with a sentence that names the hosts', async () => {
     const { ingest } = await runJob({ files: play('- fail: {msg: on purpose}') });
     expect(ingest.finish).toMatchObject({

@@ -507,10 +507,24 @@ describe('a record that is read', () => {
       { host: 'b', ok: 1, changed: 0 },
       { host: 'c', ok: 0 },
     ]);
+    expect(await hosts({ failedOnly: true })).toMatchObject({ items: [], totalCount: 0 });
     expect(await hosts({ first: 1, after: 'a' })).toMatchObject({
       items: [{ host: 'b' }],
       hasNextPage: true,
       totalCount: 3,
+    });
+  });
+
+  it('tells which hosts failed or could not be reached, page by page', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    await pod.send(pod.cut([result('a', 'runner_on_failed'), result('b', 'runner_on_ok')]));
+    await pod.send(pod.cut([result('z', 'runner_on_unreachable')]));
+    const failed = await hostsOf({ jobId, failedOnly: true, first: 1 });
+    expect(failed).toMatchObject({ items: [{ host: 'a' }], hasNextPage: true, totalCount: 2 });
+    expect(await hostsOf({ jobId, failedOnly: true, after: 'a' })).toMatchObject({
+      items: [{ host: 'z', dark: 1 }],
+      hasNextPage: false,
     });
   });
 

@@ -85,12 +85,12 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
         const { text, line } = await readOutput(chunks, record, startLine, end, format);
         return { text, startLine, endLine: Math.max(line, startLine), totalLines };
       }),
-    hosts: ({ jobId, first, after, asOf }, principal) =>
+    hosts: ({ jobId, first, after, asOf, failedOnly }, principal) =>
       summaries(
         jobId,
         principal,
-        asOf,
-        (record) => listHosts(deps, record, first, after ?? ''),
+        failedOnly ? null : asOf,
+        (record) => listHosts(deps, record, first, after ?? '', failedOnly ?? false),
         (record, counter) => hostsAsOf(deps, record, counter, first, after ?? ''),
       ),
     tasks: ({ jobId, first, after, asOf }, principal) =>

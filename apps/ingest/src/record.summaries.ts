@@ -29,24 +29,26 @@ const pageOf = <T>(rows: T[], first: number, totalCount: number) => ({
   totalCount,
 });
 
-/** Hosts by name, as counted; set right by Ansible's own numbers at the end. */
+/** Hosts by name, as counted; set right by Ansible's own numbers at the end. `failedOnly`: those that failed or were out of reach. */
 export const listHosts = async (
   { pool, schema }: QueryDependencies,
   record: JobRecord,
   first: number,
   after: string,
+  failedOnly: boolean,
 ): Promise<HostPage> => {
   const tables = identifier(schema);
+  const only = failedOnly ? 'and summary.failures + summary.dark > 0' : '';
   const rows = await query<HostPage['items'][number]>(
     pool,
     `select host.name as host, ${counts.map((name) => `summary.${name}`).join(', ')}
      from ${tables}.job_host as host join ${tables}.host_summary as summary using (job_number, host_id)
-     where host.job_number = $1 and host.name > $2 order by host.name limit $3`,
+     where host.job_number = $1 and host.name > $2 ${only} order by host.name limit $3`,
     [record.number, after, first + 1],
   );
   const [total] = await query<{ count: number }>(
     pool,
-    `select count(*)::int as count from ${tables}.host_summary where job_number = $1`,
+    `select count(*)::int as count from ${tables}.host_summary as summary where job_number = $1 ${only}`,
     [record.number],
   );
   return pageOf(rows, first, total!.count);

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { isPlatformError } from '@gantry/contracts/errors';
 import { CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs } from '@gantry/contracts/job';
+import { PlanRelaunch, RelaunchJob } from '@gantry/contracts/relaunch';
 import { ReadJobForArchive, ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
 import { KIT, type ServiceKit } from '@gantry/service/kit';
 import { ServiceModule } from '@gantry/service/module';
@@ -17,13 +18,13 @@ import {
   readJobForArchive,
   readJobStream,
   verifyJobStream,
-  type JobCommandParts,
 } from './job.commands.js';
 import { createDriver } from './job.driver.js';
 import { createJobQueries, JobEntity, jobProjection } from './job.projection.js';
 import { heardTypes, jobCommandFor } from './job.reactions.js';
 import { createJobs } from './job.stream.js';
 import type { PodDriver } from './pod/driver.js';
+import { planRelaunch, relaunchJob } from './relaunch.commands.js';
 
 const LAUNCHER = Symbol('Launcher');
 const sweepMilliseconds = 1_000;
@@ -49,8 +50,10 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   const driver = createDriver({ kit, jobs, pods, podSettings, pullSettings, podTokenKey, seal }, locks);
 
   kit.project(jobProjection);
-  const parts: JobCommandParts = { kit, jobs, queries, seal, wake: driver.wake };
+  const parts = { kit, jobs, queries, seal, pods, wake: driver.wake };
   kit.handle(LaunchJob, (input, context) => launchJob(parts, input, context));
+  kit.handle(PlanRelaunch, (input, context) => planRelaunch(parts, input, context));
+  kit.handle(RelaunchJob, (input, context) => relaunchJob(parts, input, context));
   kit.handle(CancelJob, (input, context) => cancelJob(parts, input, context));
   kit.handle(GetJob, (input, context) => getJob(parts, input, context));
   kit.handle(ListJobs, (input, context) => listJobs(parts, input, context));

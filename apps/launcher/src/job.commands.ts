@@ -46,6 +46,7 @@ export const launchJob = async (
       await jobs.requestIn(
         sql,
         { kind: 'request', data: { jobId, snapshot, prompts, launchType, launchedBy, idempotencyKey } },
+        null,
         sealed,
         context.meta(),
       );
@@ -55,7 +56,8 @@ export const launchJob = async (
   return { jobId: id, created };
 };
 
-const findLaunched = async (
+/** The job that this key of this person has made already. */
+export const findLaunched = async (
   { pool }: ServiceKit,
   scope: string,
   key: string,
@@ -97,7 +99,8 @@ const mayRead = (principal: Principal, organizationId: string, launchedById: str
 const noSuchJob = (jobId: string): PlatformError =>
   new PlatformError('not_found', `There is no job ${jobId}, or you may not see it.`, { details: { jobId } });
 
-const readableJob = async (queries: JobQueries, jobId: string, principal: Principal): Promise<Job> => {
+/** A job that this person may read; `not_found` otherwise. */
+export const readableJob = async (queries: JobQueries, jobId: string, principal: Principal): Promise<Job> => {
   const job = await queries.get(jobId);
   if (!job || !mayRead(principal, job.organizationId, job.launchedBy.userId)) throw noSuchJob(jobId);
   return job;

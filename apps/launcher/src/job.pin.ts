@@ -16,32 +16,29 @@ type Pin = Extract<JobCommand, { kind: 'pin' }>;
  */
 export const pinJob = async (
   kit: Pick<ServiceKit, 'call'>,
-  requested: NonNullable<JobState['requested']>,
+  requested: Pick<NonNullable<JobState['requested']>, 'snapshot' | 'prompts'>,
   context: CallerContext,
 ): Promise<Pin> => {
   const { snapshot, prompts } = requested;
   const [project, inventory, image, credentials] = await all([
     kit.call(PinProject, { projectId: snapshot.projectId, scmBranch: snapshot.scmBranch }, context),
     kit.call(SnapshotInventory, { inventoryId: snapshot.inventoryId }, context),
-    kit.call(
-      ResolveExecutionEnvironment,
-      { candidates: candidatesOf(snapshot), organizationId: snapshot.organizationId },
-      context,
-    ),
+    resolveImage(kit, snapshot, context),
     kit.call(
       PinCredentials,
       { credentialIds: snapshot.credentialIds, prompted: prompts.credentialIds ?? [] },
       context,
     ),
   ] as const);
-  const { id: executionEnvironmentId, ...resolved } = image;
+  const { collectionsLock, ...fetched } = project;
   return {
     kind: 'pin',
     data: {
-      image: { executionEnvironmentId, ...resolved },
-      project: { projectId: snapshot.projectId, ...project },
+      image,
+      project: { projectId: snapshot.projectId, ...fetched },
       inventory: { inventoryId: snapshot.inventoryId, ...inventory },
       credentials: credentials.credentials,
+      collectionsLock,
     },
   };
 };
@@ -49,6 +46,20 @@ export const pinJob = async (
 /** A job that was requested before templates told whom its execution environment may come from has what its template names. */
 const candidatesOf = ({ executionEnvironments, executionEnvironmentId }: LaunchSnapshot): EeCandidate[] =>
   executionEnvironments ?? (executionEnvironmentId ? [{ from: 'job_template', executionEnvironmentId }] : []);
+
+/** Which image a job with this snapshot runs, and why. */
+export const resolveImage = async (
+  kit: Pick<ServiceKit, 'call'>,
+  snapshot: LaunchSnapshot,
+  context: CallerContext,
+): Promise<Pin['data']['image']> => {
+  const { id, ...resolved } = await kit.call(
+    ResolveExecutionEnvironment,
+    { candidates: candidatesOf(snapshot), organizationId: snapshot.organizationId },
+    context,
+  );
+  return { executionEnvironmentId: id, ...resolved };
+};
 
 const all = async <T extends readonly Promise<unknown>[]>(
   calls: T,

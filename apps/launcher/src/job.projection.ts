@@ -24,6 +24,7 @@ export interface JobRow {
   status: JobStatus;
   version: number;
   view: Job;
+  parent_job_id: string | null;
 }
 
 /** The table `job`, for queries. */
@@ -37,6 +38,7 @@ export const JobEntity = new EntitySchema<JobRow>({
     status: { type: 'text' },
     version: { type: 'integer' },
     view: { type: 'jsonb' },
+    parent_job_id: { type: 'uuid', nullable: true },
   },
 });
 
@@ -50,7 +52,8 @@ export const jobProjection = {
     if (event.type === 'job.requested') {
       const view = newView(event.data, stored);
       await sql.query(
-        `insert into launcher.job (id, organization_id, job_template_id, launched_by_id, status, version, view) values ($1, $2, $3, $4, $5, $6, $7)
+        `insert into launcher.job (id, organization_id, job_template_id, launched_by_id, status, version, view, parent_job_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (id) do nothing`,
         [
           view.id,
@@ -60,6 +63,7 @@ export const jobProjection = {
           view.status,
           view.version,
           JSON.stringify(view),
+          view.parentJobId ?? null,
         ],
       );
       return;
@@ -95,6 +99,9 @@ const newView = (data: EventOf<typeof JobRequested>['data'], { at, streamVersion
   finishedAt: null,
   epoch: 0,
   snapshot: data.snapshot,
+  parentJobId: data.parentJobId ?? null,
+  relaunchOf: data.relaunchOf ?? null,
+  limitHosts: data.limitHosts?.length ?? null,
   pinned: null,
   agent: null,
   record: null,
@@ -105,8 +112,8 @@ const newView = (data: EventOf<typeof JobRequested>['data'], { at, streamVersion
 const viewAfter = (view: Job, { type, data }: JobEvent, at: string): Job => {
   switch (type) {
     case 'job.pinned': {
-      const { image, project, inventory, credentials } = data;
-      return { ...view, reason: null, pinned: { image, project, inventory, credentials } };
+      const { image, project, inventory, credentials, collectionsLock } = data;
+      return { ...view, reason: null, pinned: { image, project, inventory, credentials, collectionsLock } };
     }
     case 'job.queued':
     case 'job.pod_problem':
@@ -150,6 +157,7 @@ export interface JobFilter {
   ids?: string[] | null;
   status?: JobStatus[] | null;
   jobTemplateId?: string | null;
+  parentJobId?: string | null;
 }
 
 /** What is asked of jobs. */
@@ -181,6 +189,8 @@ export const createJobQueries = (source: DataSource, log: EventLog): JobQueries 
     if (filter.status) visible.andWhere('job.status = any(:status)', { status: filter.status });
     if (filter.jobTemplateId)
       visible.andWhere('job.job_template_id = :jobTemplateId', { jobTemplateId: filter.jobTemplateId });
+    if (filter.parentJobId)
+      visible.andWhere('job.parent_job_id = :parentJobId', { parentJobId: filter.parentJobId });
     const page = visible
       .clone()
       .orderBy('job.id', 'DESC')

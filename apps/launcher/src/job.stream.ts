@@ -40,10 +40,11 @@ export interface Jobs {
     commands: readonly JobCommand[],
     meta: Meta,
   ): Promise<{ state: JobState; appended: StoredEvent[] }>;
-  /** Appends a new job within the caller's transaction. */
+  /** Appends a new job within the caller's transaction; an exact relaunch is pinned in the same breath, and needs no assertion. */
   requestIn(
     sql: Sql,
     command: Extract<JobCommand, { kind: 'request' }>,
+    pin: Extract<JobCommand, { kind: 'pin' }> | null,
     sealedAssertion: Uint8Array | null,
     meta: Meta,
   ): Promise<void>;
@@ -93,9 +94,11 @@ export const createJobs = (log: EventLog, pool: Sql, settings: { maxConcurrentJo
       });
       return { state: outcome.state, appended: outcome.events };
     },
-    requestIn: async (sql, command, sealedAssertion, meta) => {
+    requestIn: async (sql, command, pin, sealedAssertion, meta) => {
       const { jobId, snapshot } = command.data;
-      const events = decideJob(noJob, command).map((event) => newEvent(event, newId()));
+      const events = decideAll(noJob, pin ? [command, pin] : [command]).map((event) =>
+        newEvent(event, newId()),
+      );
       await log.appendIn(sql, streamOf(jobId), 0, events, meta);
       await sql.query(`insert into ${table} (job_id, job_template_id, simultaneous, sealed_assertion) values ($1, $2, $3, $4)`, [
         jobId, snapshot.jobTemplateId, snapshot.allowSimultaneous, sealedAssertion,

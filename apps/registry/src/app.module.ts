@@ -1,5 +1,6 @@
 import {
   ChangeExecutionEnvironment,
+  CheckImage,
   CreateExecutionEnvironment,
   DeleteExecutionEnvironment,
   ListDigestHistory,
@@ -54,7 +55,7 @@ import {
 import { describeImages, findPackage, imageProjection, listImagePackages } from './image.projection.js';
 import { createImageLookup } from './image-lookup.js';
 import { visible, type Registry } from './registry.js';
-import { lookUpDigest, noteEngineDigest, resolveExecutionEnvironment } from './resolve.commands.js';
+import { checkImage, lookUpDigest, noteEngineDigest, resolveExecutionEnvironment } from './resolve.commands.js';
 import { seedExecutionEnvironments } from './seed.js';
 
 /** The registry: execution environments and what their images are. */
@@ -125,6 +126,7 @@ const bindRegistry = (kit: ServiceKit, config: RegistryConfig): Registry => {
   kit.handle(ResolveExecutionEnvironment, (input, context) =>
     resolveExecutionEnvironment(registry, input, context),
   );
+  kit.handle(CheckImage, (input, context) => checkImage(registry, input, context));
   kit.handle(NoteDigest, (input, context) => noteEngineDigest(registry, input, context));
   bindImages(kit, registry);
   return registry;

@@ -2,6 +2,7 @@
 import { authorize, can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import type {
+  CheckImage,
   EeCandidate,
   EeSource,
   LookUpDigest,
@@ -12,7 +13,7 @@ import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import { decideAndAppend } from '@gantry/service/aggregate';
 import { newId, type CallContext } from '@gantry/service/context';
 import { noSuchEnvironment, noteDigest, type FoundDigest } from './domain/execution-environment.js';
-import { defaultPull, parseImageReference } from './domain/image-reference.js';
+import { defaultPull, isEngineLocal, parseImageReference } from './domain/image-reference.js';
 import {
   cannotResolve,
   checkPlatform,
@@ -27,6 +28,7 @@ import {
   findFirstGlobal,
   type Found,
 } from './execution-environment.projection.js';
+import { wordsOfError } from './image-lookup.js';
 import { aggregate, visible, type Registry } from './registry.js';
 
 /** Which image this job runs, and why. Asks the image's registry unless nothing can be learnt from it. */
@@ -53,6 +55,32 @@ export const resolveExecutionEnvironment = async (
   const resolved = resolve(wanted, lookup, registry.platforms);
   const previousDigest = await keepUse(registry, environment, resolved.digest);
   return { ...resolved, previousDigest };
+};
+
+/** Is this very image still to be had, and may the job run in its execution environment? Asks its registry if told to. */
+export const checkImage = async (
+  registry: Registry,
+  { candidate, organizationId, image, digest, ask }: ReceivedBy<typeof CheckImage>,
+  context: CallContext,
+): Promise<OutputOf<typeof CheckImage>> => {
+  const principal = context.principal as Principal;
+  const { environment } = await choose(registry, candidate, organizationId.toLowerCase(), principal);
+  const credentialId = environment.credentialId ?? null;
+  const reference = { ...parseImageReference(image), digest };
+  if (!ask || isEngineLocal(reference)) return { found: 'unknown', words: '', credentialId };
+  // By itself, not as what the tag means: nothing that is known of that helps here.
+  const wanted = { ...environment, image: `${image}@${digest}`, digest: null, platforms: null };
+  const lookup = await registry.lookup
+    .now(wanted, reference, context, false)
+    // The vault's word: the login is gone, or is for another registry.
+    .catch((error: unknown) => ({
+      found: false as const,
+      failure: 'unauthorized' as const,
+      words: wordsOfError(error),
+    }));
+  if (lookup.found) return { found: 'yes', words: '', credentialId };
+  const { failure, words } = lookup;
+  return { found: failure === 'not_found' ? 'gone' : 'unknown', words, credentialId };
 };
 
 /** Asks now, for a person. */

@@ -4,6 +4,7 @@ import { rootCertificates } from 'node:tls';
 import type { OrganizationRole } from '@gantry/contracts/access';
 import {
   ChangeExecutionEnvironment,
+  CheckImage,
   ListDigestHistory,
   LookUpDigest,
   MakeDefaultExecutionEnvironment,
@@ -257,6 +258,44 @@ describe('a person who asks', () => {
     await world.gateway.call(ChangeExecutionEnvironment, { id, image }, { principal });
     expect(await world.show(id)).toMatchObject({ digest: null, digestSince: null });
     expect((await history(id))[0]!.until).not.toBeNull();
+  });
+});
+
+describe('the image of a past job', () => {
+  const check = (id: string, digestThen: string, ask = true, principal = world.withRole('execute')) =>
+    world.launcher.call(
+      CheckImage,
+      {
+        candidate: { from: 'job_template', executionEnvironmentId: id },
+        organizationId: world.organizationId,
+        image: `${images.host}/team/ee:past`,
+        digest: digestThen,
+        ask,
+      },
+      { principal },
+    );
+
+  it('is there under its digest when its tag has moved, and gone when its registry does not have it', async () => {
+    const before = await push('past');
+    const id = await create(':past');
+    await push('past');
+    expect(await check(id, before)).toEqual({ found: 'yes', words: '', credentialId });
+    expect(await check(id, digest(7))).toMatchObject({
+      found: 'gone',
+      words: expect.stringMatching(/unknown/i),
+    });
+    const questions = asked();
+    expect(await check(id, before, false)).toEqual({ found: 'unknown', words: '', credentialId });
+    expect(asked()).toBe(questions);
+  });
+
+  it('cannot be asked for without the login, and not at all by who may not use it', async () => {
+    const before = await push('past');
+    const without = await create(':past', { credentialId: null });
+    expect(await check(without, before)).toMatchObject({ found: 'unknown', words: expect.stringMatching(/./) });
+    const foreign = await create(':past', { organizationId: newId(), credentialId: null });
+    await expect(check(foreign, before)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(check(newId(), before)).rejects.toMatchObject({ code: 'not_found' });
   });
 });
 

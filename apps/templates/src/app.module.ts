@@ -1,5 +1,6 @@
 import { Module, type Type } from '@nestjs/common';
 import {
+  CompareInventories,
   CreateInventory,
   CreateJobTemplate,
   CreateProject,
@@ -9,6 +10,7 @@ import {
   ListProjects,
   ListTemplatesUsingEnvironment,
   PinProject,
+  RepeatSnapshot,
   ReviseJobTemplate,
   SetProjectDefaultEnvironment,
   SnapshotInventory,
@@ -20,9 +22,19 @@ import { KIT, ServiceModule } from '@gantry/service/module';
 import type { TemplatesConfig } from './config.js';
 import type { TemplatesDeps } from './deps.js';
 import { templatesUsing } from './execution-environments.js';
-import { createInventory, hostsOfInventory, snapshotInventory } from './inventory.commands.js';
+import {
+  compareInventories,
+  createInventory,
+  hostsOfInventory,
+  snapshotInventory,
+} from './inventory.commands.js';
 import { inventoryProjection, listInventories } from './inventory.projection.js';
-import { createJobTemplate, reviseJobTemplate, snapshotJobTemplate } from './job-template.commands.js';
+import {
+  createJobTemplate,
+  repeatSnapshot,
+  reviseJobTemplate,
+  snapshotJobTemplate,
+} from './job-template.commands.js';
 import { jobTemplateProjection, listJobTemplates } from './job-template.projection.js';
 import { createProject, pinProject, setProjectDefaultEnvironment, syncProject } from './project.commands.js';
 import { createProjectSource } from './project-source.js';
@@ -75,11 +87,13 @@ const bind = (kit: ServiceKit, { git }: TemplatesConfig): TemplatesDeps => {
   kit.handle(ListProjects, (input, { principal }) => listProjects(pool, schema, input, principal!));
   kit.handle(CreateInventory, (input, context) => createInventory(deps, input, context));
   kit.handle(SnapshotInventory, (input) => snapshotInventory(deps, input));
+  kit.handle(CompareInventories, (input) => compareInventories(deps, input));
   kit.handle(ListInventories, (input, { principal }) => listInventories(pool, schema, input, principal!));
   kit.handle(ListInventoryHosts, (input, context) => hostsOfInventory(deps, input, context));
   kit.handle(CreateJobTemplate, (input, context) => createJobTemplate(deps, input, context));
   kit.handle(ReviseJobTemplate, (input, context) => reviseJobTemplate(deps, input, context));
   kit.handle(SnapshotJobTemplate, (input, context) => snapshotJobTemplate(deps, input, context));
+  kit.handle(RepeatSnapshot, (input, context) => repeatSnapshot(deps, input, context));
   kit.handle(ListJobTemplates, (input, { principal }) => listJobTemplates(pool, schema, input, principal!));
   return deps;
 };

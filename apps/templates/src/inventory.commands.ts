@@ -1,17 +1,21 @@
 /** Commands on inventories. */
+import { json } from 'node:stream/consumers';
 import { can } from '@gantry/contracts/access';
 import type { OutputOf, PageOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError } from '@gantry/contracts/errors';
 import type {
+  CompareInventories,
   CreateInventory,
   InventoryHost,
   ListInventoryHosts,
   SnapshotInventory,
+  StoredObject,
 } from '@gantry/contracts/template';
 import { withTransaction } from '@gantry/eventlog/sql';
 import type { CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
 import type { TemplatesDeps } from './deps.js';
+import { compareListings, type Listing } from './domain/inventory-difference.js';
 import { inventoryListing } from './domain/inventory-listing.js';
 import { create } from './domain/inventory.js';
 import { listInventoryHosts, readListing } from './inventory.projection.js';
@@ -86,6 +90,20 @@ export const snapshotInventory = async (
     [inventoryId, listing.version, object.sha256, object.sizeBytes, totalHosts],
   );
   return { object, totalHosts };
+};
+
+/** How two snapshots differ. */
+export const compareInventories = async (
+  deps: TemplatesDeps,
+  { from, to }: ReceivedBy<typeof CompareInventories>,
+): Promise<OutputOf<typeof CompareInventories>> =>
+  compareListings(await readSnapshot(deps, from), await readSnapshot(deps, to));
+
+const readSnapshot = async ({ objects }: TemplatesDeps, { sha256 }: StoredObject): Promise<Listing> => {
+  const bytes = await objects.get(sha256);
+  if (!bytes)
+    throw new PlatformError('not_found', `The inventory snapshot ${sha256} is not in the store any more.`);
+  return (await json(bytes)) as Listing;
 };
 
 /** The inventory's version once the read model holds all of it: a job must not run on half an inventory. */

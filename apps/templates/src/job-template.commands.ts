@@ -6,6 +6,7 @@ import {
   templateEvents,
   type CreateJobTemplate,
   type JobTemplateSettings,
+  type RepeatSnapshot,
   type ReviseJobTemplate,
   type SnapshotJobTemplate,
 } from '@gantry/contracts/template';
@@ -111,6 +112,36 @@ export const snapshotJobTemplate = async (
     projectName: project.name,
     inventoryName: inventory.name,
   };
+};
+
+/** A past job's snapshot once more. Executing the template covers what it names today; whatever else the past job used, one must be able to use today. */
+export const repeatSnapshot = async (
+  deps: TemplatesDeps,
+  { snapshot: past, changes }: ReceivedBy<typeof RepeatSnapshot>,
+  context: CallContext,
+): Promise<OutputOf<typeof RepeatSnapshot>> => {
+  const principal = context.principal!;
+  const template = await deps.read.jobTemplate(past.jobTemplateId);
+  if (!template || !may(principal, ['read', 'execute'], template.organizationId))
+    throw notFound('job template', past.jobTemplateId);
+  authorize(principal, 'execute', template.organizationId, `the job template ${template.name}`);
+  authorize(principal, 'execute', past.organizationId, `the job template ${past.name} as it was`);
+  const { askOnLaunch, projectId, inventoryId, credentialIds } = template.settings;
+  const { askOnLaunch: _, ...merged } = mergePrompts({ ...past, askOnLaunch }, changes);
+  const [project, inventory] = await Promise.all([
+    deps.read.project(merged.projectId),
+    deps.read.inventory(merged.inventoryId),
+  ]);
+  if (merged.projectId !== projectId) mayUse('project', merged.projectId, project, principal);
+  if (merged.inventoryId !== inventoryId) mayUse('inventory', merged.inventoryId, inventory, principal);
+  if (!project) throw notFound('project', merged.projectId);
+  if (!inventory) throw notFound('inventory', merged.inventoryId);
+  const snapshot = { ...past, ...merged, inventoryName: inventory.name };
+  if (merged.executionEnvironmentId !== past.executionEnvironmentId) {
+    const asked = { ...merged, prompted: true, project, inventory };
+    snapshot.executionEnvironments = await environmentsOf(deps, asked, context);
+  }
+  return { snapshot, ownCredentials: credentialIds };
 };
 
 const findTemplate = async (

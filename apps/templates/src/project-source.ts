@@ -5,6 +5,7 @@
 import { createReadStream } from 'node:fs';
 import type { ObjectStore } from '@gantry/bus/objects';
 import { PlatformError } from '@gantry/contracts/errors';
+import type { CollectionsLock } from '@gantry/contracts/job';
 import type { StoredObject } from '@gantry/contracts/template';
 import type { Sql } from '@gantry/eventlog/sql';
 import type { GitSettings } from './adapters/git-runner.js';
@@ -17,10 +18,14 @@ export interface Repository {
   scmUrl: string;
 }
 
-/** A commit with its archive. */
-export interface Pinned extends Resolved {
+/** The archive of a commit, and what the commit says of its collections (undefined: it was archived before anybody looked). */
+interface Archived {
   archive: StoredObject;
+  collectionsLock?: CollectionsLock | null;
 }
+
+/** A commit with its archive. */
+export interface Pinned extends Resolved, Archived {}
 
 /** See the head of the file. Throws `refused` with a sentence for the project's owner. */
 export interface ProjectSource {
@@ -45,21 +50,22 @@ export const createProjectSource = ({
   schema: string;
 }): ProjectSource => {
   const fetchOnce = createFetchQueue();
-  const archiving = new Map<string, Promise<StoredObject>>();
+  const archiving = new Map<string, Promise<Archived>>();
 
-  const archiveOf = async (mirror: Mirror, projectId: string, commit: string): Promise<StoredObject> => {
+  const archiveOf = async (mirror: Mirror, projectId: string, commit: string): Promise<Archived> => {
     const stored = await readArchive(sql, schema, projectId, commit);
-    if (stored && (await objects.has(stored.sha256))) return stored;
+    if (stored && (await objects.has(stored.archive.sha256))) return stored;
+    const collectionsLock = await mirror.collections(commit);
     const { file, remove } = await mirror.archive(commit);
     try {
-      const archive = await objects.put(createReadStream(file));
-      await writeArchive(sql, schema, projectId, commit, archive);
-      return archive;
+      const made = { archive: await objects.put(createReadStream(file)), collectionsLock };
+      await writeArchive(sql, schema, projectId, commit, made);
+      return made;
     } finally {
       await remove();
     }
   };
-  const archiveOnce = (mirror: Mirror, projectId: string, commit: string): Promise<StoredObject> => {
+  const archiveOnce = (mirror: Mirror, projectId: string, commit: string): Promise<Archived> => {
     const key = `${projectId}/${commit}`;
     const made =
       archiving.get(key) ?? archiveOf(mirror, projectId, commit).finally(() => archiving.delete(key));
@@ -85,13 +91,13 @@ export const createProjectSource = ({
         { details: { reason: 'git_ref_missing' } },
       );
     }
-    return { ...resolved, archive: await archiveOnce(mirror, repository.id, resolved.commit) };
+    return { ...resolved, ...(await archiveOnce(mirror, repository.id, resolved.commit)) };
   };
   return {
     fetched,
     known: async (repository, resolved) => {
       const stored = await readArchive(sql, schema, repository.id, resolved.commit);
-      if (stored && (await objects.has(stored.sha256))) return { ...resolved, archive: stored };
+      if (stored && (await objects.has(stored.archive.sha256))) return { ...resolved, ...stored };
       const mirror = await open(repository);
       if (!(await mirror.hasCommit(resolved.commit))) await fetchOnce(repository.id, () => mirror.fetch());
       if (!(await mirror.hasCommit(resolved.commit))) {
@@ -103,7 +109,7 @@ export const createProjectSource = ({
           },
         );
       }
-      return { ...resolved, archive: await archiveOnce(mirror, repository.id, resolved.commit) };
+      return { ...resolved, ...(await archiveOnce(mirror, repository.id, resolved.commit)) };
     },
     playbooks: async (repository, commit) => (await open(repository)).playbooks(commit),
   };
@@ -134,12 +140,21 @@ const readArchive = async (
   schema: string,
   projectId: string,
   commit: string,
-): Promise<StoredObject | null> => {
-  const { rows } = await sql.query<{ sha256: string; size_bytes: string }>(
-    `select sha256, size_bytes::text as size_bytes from ${schema}.project_archive where project_id = $1 and commit = $2`,
+): Promise<Archived | null> => {
+  const { rows } = await sql.query<{
+    sha256: string;
+    size_bytes: string;
+    looked: boolean;
+    collections: CollectionsLock | null;
+  }>(
+    `select sha256, size_bytes::text as size_bytes, collections is not null as looked, collections
+     from ${schema}.project_archive where project_id = $1 and commit = $2`,
     [projectId, commit],
   );
-  return rows[0] ? { sha256: rows[0].sha256, sizeBytes: Number(rows[0].size_bytes) } : null;
+  const [row] = rows;
+  if (!row) return null;
+  const archive = { sha256: row.sha256, sizeBytes: Number(row.size_bytes) };
+  return row.looked ? { archive, collectionsLock: row.collections } : { archive };
 };
 
 const writeArchive = async (
@@ -147,11 +162,12 @@ const writeArchive = async (
   schema: string,
   projectId: string,
   commit: string,
-  archive: StoredObject,
+  { archive, collectionsLock }: Archived,
 ): Promise<void> => {
   await sql.query(
-    `insert into ${schema}.project_archive (project_id, commit, sha256, size_bytes) values ($1, $2, $3, $4)
-     on conflict (project_id, commit) do update set sha256 = excluded.sha256, size_bytes = excluded.size_bytes`,
-    [projectId, commit, archive.sha256, archive.sizeBytes],
+    `insert into ${schema}.project_archive (project_id, commit, sha256, size_bytes, collections) values ($1, $2, $3, $4, $5)
+     on conflict (project_id, commit) do update
+       set sha256 = excluded.sha256, size_bytes = excluded.size_bytes, collections = excluded.collections`,
+    [projectId, commit, archive.sha256, archive.sizeBytes, JSON.stringify(collectionsLock)],
   );
 };

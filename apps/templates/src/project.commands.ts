@@ -108,13 +108,13 @@ export const pinProject = async (
 ): Promise<OutputOf<typeof PinProject>> => {
   const project = await deps.read.project(projectId);
   if (!project) throw notFound(projectId);
-  const { commit, branch, archive } = await pin(
+  const { commit, branch, archive, collectionsLock } = await pin(
     deps,
     project,
     scmBranch || project.scmBranch,
     context.meta(),
   );
-  return { commit, branch, archive };
+  return { commit, branch, archive, collectionsLock };
 };
 
 const pin = (deps: TemplatesDeps, project: ProjectRow, ref: string, meta: Meta): Promise<Pinned> => {
@@ -137,7 +137,8 @@ const sync = async (
   try {
     const pinned = await deps.source.fetched(project, project.scmBranch);
     const playbooks = await deps.source.playbooks(project, pinned.commit);
-    await record(deps, projectId, { kind: 'synced', projectId, ...pinned, playbooks }, meta);
+    const { commit, branch, archive } = pinned;
+    await record(deps, projectId, { kind: 'synced', projectId, commit, branch, archive, playbooks }, meta);
     return pinned;
   } catch (error) {
     if (isPlatformError(error) && error.code === 'refused') {

@@ -7,6 +7,7 @@ import { imageCommands, imageEvents } from './image.js';
 import { jobCommands, jobEvents } from './job.js';
 import { proofCommands } from './proof.js';
 import { recordCommands, recordEvents } from './record.js';
+import { relaunchCommands } from './relaunch.js';
 import { retentionCommands, retentionEvents } from './retention.js';
 import { templateCommands, templateEvents } from './template.js';
 import type { CommandSpec, ServiceName } from './command.js';
@@ -44,6 +45,7 @@ export const commands: readonly CommandSpec[] = [
   ...imageCommands,
   ...credentialCommands,
   ...jobCommands,
+  ...relaunchCommands,
   ...recordCommands,
   ...retentionCommands,
   ...proofCommands,

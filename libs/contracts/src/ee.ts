@@ -250,6 +250,28 @@ export const ResolveExecutionEnvironment = command('registry.execution_environme
   input: z.object({ candidates: z.array(EeCandidate).max(10), organizationId: Id }),
   output: ResolvedImage,
 });
+/**
+ * Can this very image still be had, and may this person's job run in its execution environment? With `ask` its registry is asked: `yes`,
+ * `gone` (the registry does not have it) or `unknown` (it does not answer, or not to us); without, always `unknown`. `credentialId`: the
+ * registry's login of the execution environment as it is now. Errors: not_found (the execution environment is gone), forbidden.
+ */
+export const CheckImage = command('registry.image.check', {
+  callers: ['launcher'],
+  principal: true,
+  timeoutMilliseconds: 30_000,
+  input: z.object({
+    candidate: EeCandidate,
+    organizationId: Id,
+    image: z.string(),
+    digest: z.string(),
+    ask: z.boolean(),
+  }),
+  output: z.object({
+    found: z.enum(['yes', 'gone', 'unknown']),
+    words: z.string(),
+    credentialId: Id.nullable(),
+  }),
+});
 /** What the engine found the image to be; kept as the last known digest. */
 export const NoteDigest = command('registry.execution_environment.note_digest', {
   callers: ['launcher'],
@@ -267,5 +289,6 @@ export const eeCommands = [
   LookUpDigest,
   MakeDefaultExecutionEnvironment,
   ResolveExecutionEnvironment,
+  CheckImage,
   NoteDigest,
 ] as const;

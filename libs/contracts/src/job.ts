@@ -37,6 +37,19 @@ export type Reason = z.output<typeof Reason>;
 const Launcher = z.object({ userId: z.string(), username: z.string() });
 const jobId = z.object({ jobId: Id });
 
+/** How a past job is run again: exactly what it ran on, or the template as it is now with the past job's prompts. */
+export const relaunchModes = ['exact', 'current'] as const;
+/** On which hosts a past job is run again: as it was, or those that failed or could not be reached. */
+export const relaunchHosts = ['all', 'failed'] as const;
+/** Which job this one repeats, and how. */
+export const RelaunchOf = z.object({
+  jobId: Id,
+  mode: z.enum(relaunchModes),
+  hosts: z.enum(relaunchHosts),
+});
+/** A limit of so many named hosts at most; their names are at most 512 KiB together. */
+export const MAX_LIMIT_HOSTS = 10_000;
+
 /** Somebody launched it: what it shall run, with the prompts as given. The job is accepted. */
 export const JobRequested = event(
   'job.requested',
@@ -47,6 +60,11 @@ export const JobRequested = event(
     launchType: z.enum(launchTypes),
     launchedBy: Launcher,
     idempotencyKey: z.string().nullable(),
+    /** The job that it follows from; left out by a launch of its own. */
+    parentJobId: Id.nullish(),
+    relaunchOf: RelaunchOf.nullish(),
+    /** Exactly these hosts, in place of the snapshot's limit. */
+    limitHosts: z.array(z.string()).max(MAX_LIMIT_HOSTS).nullish(),
   }),
 );
 /** The image of a job and why it is this one: `ResolvedImage` of the registry says what the fields mean. */
@@ -67,6 +85,10 @@ export const PinnedImage = z.object({
   words: z.string().nullish(),
   previousDigest: z.string().nullish(),
 });
+/** What the project's commit says of the collections it wants: the file, and the hash of its content. Ansible's own form, docs/RELAUNCH.md. */
+export const CollectionsLock = z.object({ file: z.string(), sha256: z.string() });
+/** What the project's commit says of the collections it wants. */
+export type CollectionsLock = z.output<typeof CollectionsLock>;
 /** Everything it depends on is fixed. */
 export const JobPinned = event(
   'job.pinned',
@@ -78,6 +100,8 @@ export const JobPinned = event(
     credentials: z.array(
       z.object({ id: Id, version: z.number().int(), name: z.string(), credentialType: z.string() }),
     ),
+    /** null: the project's commit has no such file. Left out: nobody looked. */
+    collectionsLock: CollectionsLock.nullish(),
   }),
 );
 /** Waiting, and for what. Appended again when what it waits for changes. */
@@ -253,12 +277,17 @@ export const Job = z.object({
   finishedAt: z.string().nullable(),
   epoch: z.number().int(),
   snapshot: LaunchSnapshot,
+  parentJobId: Id.nullish(),
+  relaunchOf: RelaunchOf.nullish(),
+  /** How many hosts it is limited to by name; null or left out: by the snapshot's limit. */
+  limitHosts: z.number().int().nullish(),
   pinned: z
     .object({
       image: PinnedImage,
       project: JobPinned.data.shape.project,
       inventory: JobPinned.data.shape.inventory,
       credentials: JobPinned.data.shape.credentials,
+      collectionsLock: JobPinned.data.shape.collectionsLock,
     })
     .nullable(),
   agent: JobPodStarted.data.shape.agent.nullable(),
@@ -317,6 +346,7 @@ export const ListJobs = command('launcher.job.list', {
     ids: z.array(Id).max(200).nullish(),
     status: z.array(z.enum(jobStatuses)).nullish(),
     jobTemplateId: Id.nullish(),
+    parentJobId: Id.nullish(),
   }),
   output: pageOf(Job),
 });

@@ -40,6 +40,8 @@ export const Payload = z.object({
   inventory: StoredObject,
   playbook: z.string(),
   arguments: z.array(z.string()),
+  /** Only these hosts, by name: the pod gives them to ansible-playbook in a file. */
+  limitHosts: z.array(z.string()).nullish(),
   environment: z.record(z.string(), z.string()),
   extraVars: Variables,
   timeoutSeconds: z.number().int(),
@@ -190,14 +192,18 @@ export const HostSummary = z.object({
 });
 /** Results of one host in a job. */
 export type HostSummary = z.output<typeof HostSummary>;
-/** Per host, counted as the job runs; by host name. With `asOf` as they were after that event. Errors: not_found, forbidden. */
+/**
+ * Per host, counted as the job runs; by host name. With `asOf` as they were after that event. `failedOnly`: hosts with a failure, or
+ * that could not be reached, at the end; not together with `asOf`. Errors: not_found, forbidden, refused (record_dropped).
+ */
 export const ListHostSummaries = command('ingest.host_summary.list', {
-  callers: ['gateway'],
+  callers: ['gateway', 'launcher'],
   input: z.object({
     jobId: Id,
     first: z.number().int().min(1).max(1_000).default(200),
     after: z.string().nullish(),
     asOf: z.number().int().min(0).nullish(),
+    failedOnly: z.boolean().nullish(),
   }),
   output: z.object({ items: z.array(HostSummary), hasNextPage: z.boolean(), totalCount: z.number().int() }),
 });

@@ -311,12 +311,29 @@ export const SnapshotJobTemplate = command('templates.job_template.snapshot', {
   input: z.object({ jobTemplate: z.string(), prompts: LaunchPrompts }),
   output: LaunchSnapshot,
 });
+/**
+ * For the launcher, in the name of the person who relaunches: the snapshot of a past job once more, with `changes` in. Needs `execute`
+ * on the template now, and `use` on whatever of the past job the template does not name any more. `ownCredentials`: those that the
+ * template names now. Errors: not_found, forbidden, invalid (a change that the template does not ask for).
+ */
+export const RepeatSnapshot = command('templates.job_template.repeat', {
+  callers: ['launcher'],
+  principal: true,
+  input: z.object({ snapshot: LaunchSnapshot, changes: LaunchPrompts }),
+  output: z.object({ snapshot: LaunchSnapshot, ownCredentials: z.array(Id) }),
+});
 /** Branch to commit to stored archive. Fetches if never synced, another branch, or update on launch. Errors: refused with git's words. */
 export const PinProject = command('templates.project.pin', {
   callers: ['launcher'],
   timeoutMilliseconds: 120_000,
   input: z.object({ projectId: Id, scmBranch: z.string() }),
-  output: z.object({ commit: z.string(), branch: z.string(), archive: StoredObject }),
+  output: z.object({
+    commit: z.string(),
+    branch: z.string(),
+    archive: StoredObject,
+    /** The commit's collections/requirements.yml; null: it has none. Left out: an archive from before anybody looked. */
+    collectionsLock: z.object({ file: z.string(), sha256: z.string() }).nullish(),
+  }),
 });
 /** The inventory's content now, stored: JSON as `ansible-inventory --list` prints it. Disabled hosts are left out. */
 export const SnapshotInventory = command('templates.inventory.snapshot', {
@@ -324,6 +341,14 @@ export const SnapshotInventory = command('templates.inventory.snapshot', {
   timeoutMilliseconds: 60_000,
   input: z.object({ inventoryId: Id }),
   output: z.object({ object: StoredObject, totalHosts: z.number().int() }),
+});
+const HostCount = z.object({ total: z.number().int(), names: z.array(z.string()) });
+/** How two stored inventories differ, hosts by their own variables and groups. `names`: a few of each. Errors: not_found (an object is gone). */
+export const CompareInventories = command('templates.inventory.compare', {
+  callers: ['launcher'],
+  timeoutMilliseconds: 60_000,
+  input: z.object({ from: StoredObject, to: StoredObject }),
+  output: z.object({ added: HostCount, removed: HostCount, changed: HostCount, groupsChanged: z.boolean() }),
 });
 
 /** What templates answers. */
@@ -340,6 +365,8 @@ export const templateCommands = [
   ReviseJobTemplate,
   ListJobTemplates,
   SnapshotJobTemplate,
+  RepeatSnapshot,
   PinProject,
   SnapshotInventory,
+  CompareInventories,
 ] as const;

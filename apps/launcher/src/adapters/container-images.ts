@@ -15,8 +15,8 @@ export const repositoryOf = (image: string): string => image.replace(/@.*$/, '')
 
 type Found = Docker.ImageInspectInfo;
 
-/** `PodDriver.ensureImage` for a container engine. */
-export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ensureImage'> => {
+/** Images for a container engine. */
+export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ensureImage' | 'findImage'> => {
   const look = async (reference: string): Promise<Found | null> =>
     docker
       .getImage(reference)
@@ -36,10 +36,19 @@ export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ens
     );
     return platform;
   };
+  const referenceOf = ({ image, digest }: Pick<WantedImage, 'image' | 'digest'>): string =>
+    digest ? `${repositoryOf(image)}@${digest}` : image;
+  // Docker gives an image that no registry knows no digest but its id, and finds it by that alone.
+  const find = async (wanted: Pick<WantedImage, 'image' | 'digest'>): Promise<Found | null> =>
+    (await look(referenceOf(wanted))) ?? (wanted.digest ? look(wanted.digest) : null);
   return {
+    findImage: async (wanted) => {
+      const found = await find(wanted);
+      return found && { digest: wanted.digest ?? digestOf(found, repositoryOf(wanted.image)) };
+    },
     ensureImage: async (wanted, options) => {
       const repository = repositoryOf(wanted.image);
-      const reference = wanted.digest ? `${repository}@${wanted.digest}` : wanted.image;
+      const reference = referenceOf(wanted);
       const began = performance.now();
       const ready = async (found: Found, pulled: boolean): Promise<ReadyImage> => {
         // An engine starts it all the same, and only the pod says: exec format error.
@@ -54,7 +63,7 @@ export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ens
         };
       };
       const mustPull = wanted.pull === 'always' && !wanted.digest;
-      const there = mustPull ? null : await look(reference);
+      const there = mustPull ? null : await find(wanted);
       if (there) return ready(there, false);
       if (wanted.pull === 'never') throw notPresent(wanted);
       options.onPull();

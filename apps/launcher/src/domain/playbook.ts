@@ -7,9 +7,10 @@ import type { LaunchSnapshot } from '@gantry/contracts/template';
 /**
  * Arguments for ansible-playbook. Name and value are one argument (`--limit=-web`), so that no value can be taken for an option.
  */
-export const playbookArguments = (snapshot: LaunchSnapshot): string[] => {
+export const playbookArguments = (snapshot: LaunchSnapshot, limitHosts?: string[] | null): string[] => {
   const given: (string | false)[] = [
-    snapshot.limit !== '' && `--limit=${snapshot.limit}`,
+    // Named hosts go in a file of the pod's instead: there may be too many for an argument.
+    snapshot.limit !== '' && !limitHosts && `--limit=${snapshot.limit}`,
     snapshot.forks > 0 && `--forks=${snapshot.forks}`,
     snapshot.jobTags !== '' && `--tags=${snapshot.jobTags}`,
     snapshot.skipTags !== '' && `--skip-tags=${snapshot.skipTags}`,
@@ -54,7 +55,8 @@ export const payloadOf = (
   project: pinned.project.archive,
   inventory: pinned.inventory.object,
   playbook: requested.snapshot.playbook,
-  arguments: playbookArguments(requested.snapshot),
+  arguments: playbookArguments(requested.snapshot, requested.limitHosts),
+  ...(requested.limitHosts ? { limitHosts: requested.limitHosts } : {}),
   // Not AWX's JOB_ID and INVENTORY_ID: ansible-runner's display callback reads them as integers, and ours are UUIDs.
   environment: { PROJECT_REVISION: pinned.project.commit },
   extraVars: { ...magicVariables(requested, pinned), ...requested.snapshot.extraVars },

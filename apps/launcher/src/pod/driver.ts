@@ -68,6 +68,8 @@ export interface PodDriver {
    * Throws `refused` with one of `imageReasons` of domain/pull.ts; `cancelled` when `signal` fires.
    */
   ensureImage(wanted: WantedImage, options: PullOptions): Promise<ReadyImage>;
+  /** The image, if it is there already; null if not. Nothing is pulled. */
+  findImage(wanted: Pick<WantedImage, 'image' | 'digest'>): Promise<Pick<ReadyImage, 'digest'> | null>;
   /** Makes the pod, or finds that it is made. */
   create(description: PodDescription): Promise<void>;
   /** Starts a made pod and hands it its token on standard input. A pod that runs gets the token again, which does no harm. */

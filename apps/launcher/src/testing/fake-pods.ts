@@ -16,6 +16,10 @@ export class FakeMachine {
   readonly pods = new Map<string, FakePod>();
   /** Names in the order they were made: a name twice would be two pods of one attempt. */
   readonly made: string[] = [];
+  /** What a tag means on this machine, if not sha256:d1. */
+  readonly images = new Map<string, string>();
+  /** Digests that are here without a tag. */
+  readonly untagged = new Set<string>();
   /** Called before each method; may throw, or hold it. */
   before: (method: keyof PodDriver, name: string) => Promise<void> | void = () => undefined;
   /** Called when a pod starts. */
@@ -54,7 +58,7 @@ export class FakeMachine {
     const state = (name: string): PodState | null => this.pods.get(name)?.state ?? null;
     return {
       name: 'fake',
-      ensureImage: async ({ image }, { signal, onPull }) => {
+      ensureImage: async ({ image, digest }, { signal, onPull }) => {
         await this.before('ensureImage', image);
         if (image.includes('slow')) {
           onPull();
@@ -75,11 +79,16 @@ export class FakeMachine {
           });
         return {
           reference: `sha256:of-${image}`,
-          digest: 'sha256:d1',
+          digest: digest ?? this.images.get(image) ?? 'sha256:d1',
           pulled: false,
           durationMilliseconds: 1,
           sizeBytes: null,
         };
+      },
+      findImage: async ({ image, digest }) => {
+        const found = this.images.get(image) ?? 'sha256:d1';
+        if (image.includes('missing')) return null;
+        return !digest || digest === found || this.untagged.has(digest) ? { digest: digest ?? found } : null;
       },
       create: async (description) => {
         await this.before('create', description.name);

@@ -202,6 +202,21 @@ const endsOfPods = (bench: Bench): void => {
     expect(await bench.driver.wait(pod, never)).toMatchObject({ phase: 'exited', exitCode: 137 });
   });
 
+  it('finds an image by its tag and by its digest, and none that is not there', async () => {
+    const { image } = bench.subject;
+    const found = await bench.driver.findImage({ image, digest: null });
+    expect(found?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(await bench.driver.findImage({ image, digest: found!.digest })).toEqual(found);
+    const wanted = { image, digest: found!.digest, pull: 'missing' as const };
+    const ready = await bench.driver.ensureImage(wanted, {
+      onPull: () => expect.fail('it is there'),
+      signal: never,
+    });
+    expect(ready.digest).toBe(found!.digest);
+    expect(await bench.driver.findImage({ image, digest: `sha256:${'0'.repeat(64)}` })).toBeNull();
+    expect(await bench.driver.findImage({ image: 'localhost/gantry-none:1', digest: null })).toBeNull();
+  });
+
   it('says in whose words an image is missing', async () => {
     const missing = { image: 'localhost/gantry-no-such-image:1', digest: null, pull: 'never' as const };
     await expect(bench.driver.ensureImage(missing, pulling())).rejects.toMatchObject({

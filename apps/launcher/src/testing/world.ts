@@ -2,18 +2,27 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { connectNats, type NatsConnection } from '@gantry/bus/connect';
+import { createObjectStore, type ObjectStore } from '@gantry/bus/objects';
 import { createPublisher } from '@gantry/bus/publish';
 import type { Principal } from '@gantry/contracts/access';
 import type { CommandSpec, ReceivedBy } from '@gantry/contracts/command';
 import { CloseGrant, CreateGrant, PinCredentials } from '@gantry/contracts/credential';
-import { NoteDigest, ResolveExecutionEnvironment } from '@gantry/contracts/ee';
+import { CheckImage, NoteDigest, ResolveExecutionEnvironment } from '@gantry/contracts/ee';
 import { makeEvent, type EventOf, type EventSpec } from '@gantry/contracts/envelope';
 import { PlatformError, toWire } from '@gantry/contracts/errors';
 import { GetJob, GetTimeline, LaunchJob, type Job, type Reason } from '@gantry/contracts/job';
-import { CancelRecord, CloseRecord, OpenRecord, RecordSealed } from '@gantry/contracts/record';
+import {
+  CancelRecord,
+  CloseRecord,
+  ListHostSummaries,
+  OpenRecord,
+  RecordSealed,
+} from '@gantry/contracts/record';
 import { commandSubject } from '@gantry/contracts/subjects';
 import {
+  CompareInventories,
   PinProject,
+  RepeatSnapshot,
   SnapshotInventory,
   SnapshotJobTemplate,
   type LaunchSnapshot,
@@ -87,6 +96,18 @@ export class Neighbours {
       from: 'setting',
       resolution: 'local',
     }),
+    [RepeatSnapshot.name]: ({ snapshot, changes }: ReceivedBy<typeof RepeatSnapshot>) => ({
+      snapshot: { ...snapshot, ...(changes.extraVars ? { extraVars: { ...snapshot.extraVars, ...changes.extraVars } } : {}) },
+      ownCredentials: [],
+    }), // prettier-ignore
+    [CompareInventories.name]: () => ({
+      added: { total: 1, names: ['new'] },
+      removed: { total: 0, names: [] },
+      changed: { total: 0, names: [] },
+      groupsChanged: false,
+    }),
+    [CheckImage.name]: () => ({ found: 'gone', words: 'manifest unknown', credentialId: null }),
+    [ListHostSummaries.name]: () => ({ items: [], hasNextPage: false, totalCount: 0 }),
     [NoteDigest.name]: ({ digest }: ReceivedBy<typeof NoteDigest>) => {
       this.notedDigests.push(digest);
       return {};
@@ -136,7 +157,7 @@ export class Neighbours {
 
 const played: CommandSpec[] = [
   SnapshotJobTemplate, PinProject, SnapshotInventory, ResolveExecutionEnvironment, NoteDigest, PinCredentials, CreateGrant, CloseGrant, OpenRecord,
-  CancelRecord, CloseRecord,
+  CancelRecord, CloseRecord, RepeatSnapshot, CompareInventories, CheckImage, ListHostSummaries,
 ]; // prettier-ignore
 
 /** Everything a test of the launcher has. */
@@ -146,6 +167,8 @@ export interface World {
   gateway: TestCaller;
   alice: Principal;
   adminUrl: string;
+  /** What the launcher finds in the object store. */
+  objects: ObjectStore;
   /** Another replica; also after a `stop`. */
   startLauncher(change?: Partial<LauncherConfig>): Promise<RunningService>;
   launch(template?: string, key?: string): Promise<string>;
@@ -199,6 +222,7 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
   let keys = 0;
   return {
     neighbours, machine, gateway, alice, job,
+    objects: createObjectStore(connection),
     adminUrl: database.adminUrl,
     startLauncher: async (change = {}) => {
       const service = await startService(launcherModule({ ...config, ...change }, machine.driver()), config.base);

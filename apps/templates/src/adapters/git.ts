@@ -2,10 +2,11 @@
  * Git repositories as bare mirrors in a folder of our own: fetched, resolved, archived; never checked out, so that no hook,
  * filter or submodule of theirs ever runs here.
  */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { access, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@gantry/contracts/errors';
+import type { CollectionsLock } from '@gantry/contracts/job';
 import { checkRef, parseGitAddress, type GitAddress } from '../domain/git-address.js';
 import { createGitRunner, FETCH_MILLISECONDS, type GitSettings, type RunGit } from './git-runner.js';
 import { reach } from './reach.js';
@@ -26,6 +27,8 @@ export interface Mirror {
   hasCommit(commit: string): Promise<boolean>;
   /** Paths that look like playbooks, sorted. */
   playbooks(commit: string): Promise<string[]>;
+  /** The file that says which collections the commit wants, and the SHA-256 of its content; null: there is none. */
+  collections(commit: string): Promise<CollectionsLock | null>;
   /** The commit's files as a tar; the caller removes the file. */
   archive(commit: string): Promise<{ file: string; remove(): Promise<void> }>;
 }
@@ -33,6 +36,9 @@ export interface Mirror {
 const MAX_FILES = 100_000;
 const MAX_BYTES = 1024 ** 3;
 const MAX_PLAYBOOKS = 2_000;
+/** Where Ansible content says which collections it wants; AWX reads the same. */
+const collectionsFiles = ['collections/requirements.yml', 'collections/requirements.yaml'];
+const MAX_COLLECTIONS_BYTES = 1024 ** 2;
 
 /** Opens, or makes, the mirror of project `id`. Throws `invalid` for a URL or ref that is not taken. */
 export const openMirror = async (settings: GitSettings, id: string, scmUrl: string): Promise<Mirror> => {
@@ -71,6 +77,16 @@ export const openMirror = async (settings: GitSettings, id: string, scmUrl: stri
     },
     hasCommit: async (commit) => /^[0-9a-f]{40}$/.test(commit) && (await commitOf(commit)) !== null,
     playbooks: (commit) => findPlaybooks(commit, run),
+    collections: async (commit) => {
+      for (const file of collectionsFiles) {
+        const entry = await run(['ls-tree', '-l', '--full-tree', commit, '--', file]);
+        const size = /^\d+ blob \S+ +(\d+)\t/.exec(entry)?.[1];
+        if (size === undefined || Number(size) > MAX_COLLECTIONS_BYTES) continue;
+        const content = await run(['cat-file', 'blob', `${commit}:${file}`]);
+        return { file, sha256: createHash('sha256').update(content).digest('hex') };
+      }
+      return null;
+    },
     archive: async (commit) => {
       checkSize(await run(['ls-tree', '-r', '-l', '-z', '--full-tree', commit]));
       const file = join(directory, `archive-${randomUUID()}.tar`);
