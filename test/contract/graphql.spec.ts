@@ -47,7 +47,7 @@ describe('the GraphQL contract', () => {
 
   it('takes an idempotency key wherever it creates', () => {
     const mutations = Object.values(schema.getMutationType()!.getFields()).filter(({ name }) =>
-      /^(create|register|launch)/.test(name),
+      /^(create|register|launch|relaunch)/.test(name),
     );
     const without = mutations.filter(({ args }) => {
       const input = args.find((arg) => arg.name === 'input')!;

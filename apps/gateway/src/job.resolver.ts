@@ -64,7 +64,7 @@ const refusal =
   };
 
 /** What is not there, or not to be seen, is null. */
-const orNull = (error: unknown): null => {
+export const orNull = (error: unknown): null => {
   if (isPlatformError(error) && (error.code === 'not_found' || error.code === 'forbidden')) return null;
   throw error;
 };

@@ -18,6 +18,18 @@ describe('the timeline', () => {
     expect(line).not.toContain('undefined');
   });
 
+  it('says which job is run again, how, and on how many hosts', () => {
+    const { type, data } = JSON.parse(readFileSync(join(fixtures, 'job.requested.v1.json'), 'utf8')) as {
+      type: string;
+      data: Record<string, unknown>;
+    };
+    const jobId = '0198f000-0000-7000-8000-000000000009';
+    const relaunchOf = { jobId, mode: 'exact', hosts: 'failed' };
+    expect(summaryOf({ type, data: { ...data, relaunchOf, limitHosts: ['a', 'b'] } })).toMatch(
+      new RegExp(`^Exactly job ${jobId} again, by .+ on 2 hosts by name$`),
+    );
+  });
+
   it('tells an event it does not know by its name', () => {
     expect(summaryOf({ type: 'job.sung', data: {} })).toBe('job.sung');
   });

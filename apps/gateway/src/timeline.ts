@@ -1,11 +1,24 @@
 /** The events of a job's life, told to people in one line each. */
-import { jobEvents, type TimelineEntry } from '@gantry/contracts/job';
-import { parseEvent } from '@gantry/contracts/envelope';
+import { jobEvents, type JobRequested, type TimelineEntry } from '@gantry/contracts/job';
+import { parseEvent, type EventOf } from '@gantry/contracts/envelope';
 
 const short = (hash: string) => hash.replace(/^sha256:/, '').slice(0, 12);
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
 const megabytes = (bytes: number) => `${(bytes / 1_000_000).toFixed(1)} MB`;
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+const requested = ({
+  snapshot,
+  launchedBy,
+  relaunchOf,
+  limitHosts,
+}: EventOf<typeof JobRequested>['data']): string => {
+  const where = limitHosts ? ` on ${plural(limitHosts.length, 'host')} by name` : '';
+  if (!relaunchOf)
+    return `Launched from ${snapshot.name} (version ${snapshot.jobTemplateVersion}) by ${launchedBy.username}${where}`;
+  const how = relaunchOf.mode === 'exact' ? 'Exactly' : `As ${snapshot.name} is now`;
+  return `${how} job ${relaunchOf.jobId} again, by ${launchedBy.username}${where}`;
+};
 
 /** One line about an entry; an event that this build does not know is told by its name. */
 export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string => {
@@ -13,7 +26,7 @@ export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string =
   if (!event) return entry.type;
   switch (event.type) {
     case 'job.requested':
-      return `Launched from ${event.data.snapshot.name} (version ${event.data.snapshot.jobTemplateVersion}) by ${event.data.launchedBy.username}`;
+      return requested(event.data);
     case 'job.pinned':
       return `Pinned: image ${event.data.image.image}${event.data.image.digest ? ` at ${short(event.data.image.digest)}` : ''}, project at ${short(event.data.project.commit)}, inventory of ${plural(event.data.inventory.totalHosts, 'host')}`;
     case 'job.queued':
