@@ -1,5 +1,4 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +10,6 @@ import type { InputOf } from '@gantry/contracts/command';
 import { GetDefaultEnvironments, ListOrganizations } from '@gantry/contracts/identity';
 import { commandSubject } from '@gantry/contracts/subjects';
 import {
-  CompareInventories,
   CreateInventory,
   CreateJobTemplate,
   CreateProject,
@@ -20,7 +18,6 @@ import {
   ListJobTemplates,
   ListProjects,
   PinProject,
-  RepeatSnapshot,
   ReviseJobTemplate,
   SnapshotInventory,
   SnapshotJobTemplate,
@@ -246,25 +243,6 @@ describe('a project', () => {
     ).toEqual(['more.yml', 'site.yml']);
   });
 
-  it('is pinned with what its commit says of collections', async () => {
-    await commit('collections', { 'site.yml': play });
-    const id = await createProject({ scmUrl: url('collections') });
-    await synced(id);
-    const lockOf = async () =>
-      (await launcher.call(PinProject, { projectId: id, scmBranch: '' })).collectionsLock;
-    expect(await lockOf()).toBeNull();
-    const text = 'collections:\n  - name: community.general\n    version: 8.0.0\n';
-    await commit('collections', { 'collections/requirements.yml': text });
-    await gateway.call(SyncProject, { id }, { principal: admin });
-    const lock = {
-      file: 'collections/requirements.yml',
-      sha256: createHash('sha256').update(text).digest('hex'),
-    };
-    expect(await lockOf()).toEqual(lock);
-    // The second time it is remembered.
-    expect(await lockOf()).toEqual(lock);
-  });
-
   it('with update on launch is pinned to what is there now', async () => {
     await commit('fresh', { 'site.yml': play });
     const id = await createProject({ scmUrl: url('fresh'), scmUpdateOnLaunch: true });
@@ -297,15 +275,16 @@ describe('a project', () => {
   });
 
   it('whose archive the object store lost is archived again', async () => {
-    await commit('lost', { 'site.yml': play });
+    await commit('lost', { 'site.yml': play, 'collections/requirements.yml': 'collections: []\n' });
     const id = await createProject({ scmUrl: url('lost') });
     await synced(id);
     const before = await launcher.call(PinProject, { projectId: id, scmBranch: '' });
+    expect(before.collectionsLock?.file).toBe('collections/requirements.yml');
     const { Objm } = await import('@nats-io/obj');
     await (await new Objm(service.kit.nats).open('GANTRY_OBJECTS')).delete(before.archive.sha256);
     expect(await service.kit.objects.has(before.archive.sha256)).toBe(false);
     expect(await launcher.call(PinProject, { projectId: id, scmBranch: '' })).toEqual(before);
-    expect(await filesOf(before.archive)).toEqual(['site.yml']);
+    expect(await filesOf(before.archive)).toEqual(['collections/requirements.yml', 'site.yml']);
   });
 
   it('reaches a job whole, whatever .gitattributes say of archives', async () => {
@@ -415,26 +394,6 @@ describe('an inventory', () => {
     expect(listing['ungrouped']!.hosts).toHaveLength(30_000);
   });
 
-  it('is compared with another, as they are stored', async () => {
-    const snapshot = async (hosts: string[]) =>
-      (
-        await launcher.call(SnapshotInventory, {
-          inventoryId: await createInventory({ hosts: hosts.map((name) => ({ name })) }),
-        })
-      ).object;
-    const [from, to] = [await snapshot(['a', 'b']), await snapshot(['b', 'c', 'd'])];
-    expect(await launcher.call(CompareInventories, { from, to })).toEqual({
-      added: { total: 2, names: ['c', 'd'] },
-      removed: { total: 1, names: ['a'] },
-      changed: { total: 0, names: [] },
-      groupsChanged: false,
-    });
-    const gone = { sha256: 'f'.repeat(64), sizeBytes: 1 };
-    await expect(launcher.call(CompareInventories, { from: gone, to })).rejects.toMatchObject({
-      code: 'not_found',
-    });
-  });
-
   it('that is wrong is refused and leaves nothing', async () => {
     const name = uniqueName();
     await expect(createInventory({ name, groups: [{ name: 'g', hosts: ['nobody'] }] })).rejects.toThrow(
@@ -533,56 +492,6 @@ describe('a job template', () => {
       launcher.call(SnapshotJobTemplate, { jobTemplate: id, prompts: { inventoryId } }, { principal });
     await expect(launch(operator)).rejects.toMatchObject({ code: 'forbidden' });
     expect(await launch(admin)).toMatchObject({ inventoryId });
-  });
-});
-
-describe('a past job that is run again', () => {
-  const past = async (askOnLaunch: InputOf<typeof CreateJobTemplate>['askOnLaunch'] = ['variables']) => {
-    const input = {
-      name: uniqueName(),
-      organizationId,
-      playbook: 'site.yml',
-      projectId: await createProject({ scmUrl: url('playbooks') }),
-      inventoryId: await createInventory(),
-      extraVars: { a: 1 },
-      askOnLaunch,
-    };
-    const { id } = await gateway.call(CreateJobTemplate, input, { principal: admin });
-    const asked = { jobTemplate: id, prompts: {} };
-    const snapshot = await launcher.call(SnapshotJobTemplate, asked, { principal: operator });
-    const repeat = (principal: Principal, changes: InputOf<typeof RepeatSnapshot>['changes'] = {}) =>
-      launcher.call(RepeatSnapshot, { snapshot, changes }, { principal });
-    const revise = (over: Partial<typeof input>) =>
-      gateway.call(ReviseJobTemplate, { id, ...input, ...over }, { principal: admin });
-    return { snapshot, repeat, revise };
-  };
-
-  it('is what it was, though its template says otherwise now', async () => {
-    const { snapshot, repeat, revise } = await past();
-    await revise({ extraVars: { a: 2 }, playbook: 'other.yml' });
-    expect((await repeat(operator)).snapshot).toEqual(snapshot);
-  });
-
-  it('may be changed where the template asks today, and nowhere else', async () => {
-    const { repeat, revise } = await past();
-    expect((await repeat(operator, { extraVars: { b: 2 } })).snapshot.extraVars).toEqual({ a: 1, b: 2 });
-    await expect(repeat(operator, { limit: 'web' })).rejects.toThrow('limit');
-    await revise({ askOnLaunch: [] });
-    await expect(repeat(operator, { extraVars: { b: 2 } })).rejects.toMatchObject({ code: 'invalid' });
-  });
-
-  it('is for who may execute the template today', async () => {
-    const { repeat } = await past();
-    await expect(repeat(reader)).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(repeat(plain)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(repeat(foreignAdmin)).rejects.toMatchObject({ code: 'not_found' });
-  });
-
-  it('needs the right to use what the template does not name any more', async () => {
-    const { repeat, revise, snapshot } = await past();
-    await revise({ inventoryId: await createInventory() });
-    await expect(repeat(operator)).rejects.toThrow('may not use the inventory');
-    expect((await repeat(admin)).snapshot.inventoryId).toBe(snapshot.inventoryId);
   });
 });
 
