@@ -159,7 +159,11 @@ describe('an exact relaunch', () => {
     await plan({ jobId: past.id, mode: 'exact' });
     world.machine.images.set('registry.example/ee:1', 'sha256:d2');
     expect((await plan({ jobId: past.id, mode: 'exact' })).possible).toBe(true);
-    instead()[CheckImage.name] = () => ({ found: 'unknown', words: 'it does not answer', credentialId: null });
+    instead()[CheckImage.name] = () => ({
+      found: 'unknown',
+      words: 'it does not answer',
+      credentialId: null,
+    });
     expect(told(await plan({ jobId: past.id, mode: 'exact' }), 'missing')).toEqual(['image']);
     expect(asked).toEqual([false, true]);
   });

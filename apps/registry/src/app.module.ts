@@ -55,7 +55,12 @@ import {
 import { describeImages, findPackage, imageProjection, listImagePackages } from './image.projection.js';
 import { createImageLookup } from './image-lookup.js';
 import { visible, type Registry } from './registry.js';
-import { checkImage, lookUpDigest, noteEngineDigest, resolveExecutionEnvironment } from './resolve.commands.js';
+import {
+  checkImage,
+  lookUpDigest,
+  noteEngineDigest,
+  resolveExecutionEnvironment,
+} from './resolve.commands.js';
 import { seedExecutionEnvironments } from './seed.js';
 
 /** The registry: execution environments and what their images are. */

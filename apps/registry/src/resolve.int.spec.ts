@@ -292,7 +292,10 @@ describe('the image of a past job', () => {
   it('cannot be asked for without the login, and not at all by who may not use it', async () => {
     const before = await push('past');
     const without = await create(':past', { credentialId: null });
-    expect(await check(without, before)).toMatchObject({ found: 'unknown', words: expect.stringMatching(/./) });
+    expect(await check(without, before)).toMatchObject({
+      found: 'unknown',
+      words: expect.stringMatching(/./),
+    });
     const foreign = await create(':past', { organizationId: newId(), credentialId: null });
     await expect(check(foreign, before)).rejects.toMatchObject({ code: 'not_found' });
     await expect(check(newId(), before)).rejects.toMatchObject({ code: 'not_found' });

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Principal } from '@gantry/contracts/access';
 import type { InputOf } from '@gantry/contracts/command';
+import { GetDefaultEnvironments } from '@gantry/contracts/identity';
+import { commandSubject } from '@gantry/contracts/subjects';
 import {
   CompareInventories,
   CreateInventory,
@@ -39,7 +41,6 @@ let gateway: TestCaller;
 let launcher: TestCaller;
 
 const organizationId = newId();
-// Whoever executes a template must not need more than that.
 const admin = testPrincipal({ organizations: { [organizationId]: ['admin'] } });
 const operator = testPrincipal({ username: 'operator', organizations: { [organizationId]: ['execute'] } });
 const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
@@ -74,6 +75,9 @@ beforeAll(async () => {
     },
   };
   service = await startService(templatesModule(config), config.base);
+  service.kit.nats.subscribe(commandSubject(GetDefaultEnvironments), {
+    callback: (_, message) => void message.respond(JSON.stringify({ ok: { items: [] } })),
+  });
   gateway = await createTestCaller({ natsUrl: nats.url, service: 'gateway', issuer });
   launcher = await createTestCaller({ natsUrl: nats.url, service: 'launcher', issuer });
 });
