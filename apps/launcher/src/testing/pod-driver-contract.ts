@@ -208,10 +208,10 @@ const endsOfPods = (bench: Bench): void => {
     expect(found?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
     expect(await bench.driver.findImage({ image, digest: found!.digest })).toEqual(found);
     const wanted = { image, digest: found!.digest, pull: 'missing' as const };
-    const ready = await bench.driver.ensureImage(wanted, {
-      onPull: () => expect.fail('it is there'),
-      signal: never,
-    });
+    const ready = await bench.driver.ensureImage(
+      wanted,
+      pulling(() => expect.fail('it is there')),
+    );
     expect(ready.digest).toBe(found!.digest);
     expect(await bench.driver.findImage({ image, digest: `sha256:${'0'.repeat(64)}` })).toBeNull();
     expect(await bench.driver.findImage({ image: 'localhost/gantry-none:1', digest: null })).toBeNull();
