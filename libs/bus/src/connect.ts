@@ -57,6 +57,49 @@ export const onReconnect = (nc: NatsConnection, callback: () => void): void => {
   })().catch(() => undefined);
 };
 
+/** Whether a connection stands: what the client is given to send while it does not, it forgets. */
+export interface Line {
+  /** Resolves at once while it stands, else when it is back or closed, or after so many milliseconds. */
+  up(milliseconds: number): Promise<void>;
+  /** How long ago it came back; infinity if it never broke. */
+  backForMilliseconds(): number;
+}
+
+/** Watches a connection for as long as it lives. */
+export const watchLine = (nc: NatsConnection): Line => {
+  let backAt = Number.NEGATIVE_INFINITY;
+  let broken = false;
+  const waiting = new Set<() => void>();
+  const wakeAll = (): void => waiting.forEach((wake) => wake());
+  void (async () => {
+    for await (const { type } of nc.status()) {
+      if (type === 'disconnect') broken = true;
+      if (type !== 'reconnect') continue;
+      [broken, backAt] = [false, performance.now()];
+      wakeAll();
+    }
+  })()
+    .catch(() => undefined)
+    .finally(() => {
+      broken = false;
+      wakeAll();
+    });
+  return {
+    up: (milliseconds) =>
+      new Promise((resolve) => {
+        if (!broken) return resolve();
+        const wake = (): void => {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, milliseconds);
+        waiting.add(wake);
+      }),
+    backForMilliseconds: () => performance.now() - backAt,
+  };
+};
+
 const readSeed = async (file: string): Promise<Uint8Array> => {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new PlatformError(

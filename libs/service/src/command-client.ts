@@ -2,10 +2,11 @@
 import type { CommandSpec, InputOf, OutputOf, ServiceName } from '@gantry/contracts/command';
 import { PlatformError, fromWire, isPlatformError, type ErrorOnWire } from '@gantry/contracts/errors';
 import { commandSubject, headers as names } from '@gantry/contracts/subjects';
-import { fromNats } from '@gantry/bus/connect';
-import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { fromNats, watchLine, type Line } from '@gantry/bus/connect';
+import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import type { CallContext } from './context.js';
 import { newId } from './context.js';
+import { pause } from './pause.js';
 
 /** The answer on the wire. */
 export type CommandAnswer = { ok: unknown } | { error: ErrorOnWire };
@@ -23,20 +24,22 @@ export type Call = <C extends CommandSpec>(
 ) => Promise<OutputOf<C>>;
 
 /** A caller over a connection, in the name of `service`. */
-export const createCall =
-  (nc: NatsConnection, service: ServiceName): Call =>
-  async (command, input, context = {}) => {
+export const createCall = (nc: NatsConnection, service: ServiceName): Call => {
+  const line = watchLine(nc);
+  return async (command, input, context = {}) => {
     const deadline = Math.min(
       Date.now() + command.timeoutMilliseconds,
       context.deadline ?? Number.POSITIVE_INFINITY,
     );
-    const timeout = deadline - Date.now();
-    if (timeout <= 0) throw late(command);
+    const left = (): number => deadline - Date.now();
     let answer: CommandAnswer;
     try {
-      const reply = await nc.request(commandSubject(command), JSON.stringify(input), {
-        timeout,
-        headers: headersFor(command, context, service, deadline),
+      const reply = await whileReturning(line, left, () => {
+        if (left() <= 0) throw late(command);
+        return nc.request(commandSubject(command), JSON.stringify(input), {
+          timeout: left(),
+          headers: headersFor(command, context, service, deadline),
+        });
       });
       answer = reply.json<CommandAnswer>();
     } catch (error) {
@@ -45,6 +48,31 @@ export const createCall =
     if ('error' in answer) throw fromWire(answer.error);
     return answer.ok as OutputOf<typeof command>;
   };
+};
+
+/** After NATS was away, those who answer come back one by one. */
+const RETURN_MILLISECONDS = 2_000;
+const RETRY_MILLISECONDS = 50;
+
+/** Sends when there is a line, and again while those who would answer are not back on theirs: nobody has heard it then. */
+const whileReturning = async (line: Line, left: () => number, send: () => Promise<Msg>): Promise<Msg> => {
+  for (;;) {
+    await line.up(Math.max(left(), 0));
+    try {
+      return await send();
+    } catch (error) {
+      if (!nobodyThere(error) || line.backForMilliseconds() > RETURN_MILLISECONDS) throw error;
+      await pause(RETRY_MILLISECONDS, never);
+    }
+  }
+};
+
+const never = new AbortController().signal;
+
+const nobodyThere = (error: unknown): boolean =>
+  error instanceof Error &&
+  (/no responders/i.test(`${error.name} ${error.message}`) ||
+    (error.cause instanceof Error && error.cause.name === 'NoRespondersError'));
 
 const headersFor = (
   command: CommandSpec,
@@ -78,9 +106,8 @@ const late = (command: CommandSpec): PlatformError =>
 const callError = (error: unknown, command: CommandSpec): PlatformError => {
   if (isPlatformError(error)) return error;
   const text = error instanceof Error ? `${error.name} ${error.message}` : '';
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.name : '';
   if (/timeout/i.test(text)) return late(command);
-  if (/no responders/i.test(text) || cause === 'NoRespondersError') {
+  if (nobodyThere(error)) {
     return new PlatformError(
       'unavailable',
       `Nobody answers ${command.name}: the service ${command.service} is not running.`,

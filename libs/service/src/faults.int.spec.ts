@@ -169,6 +169,23 @@ describe('a NATS that lost everything', () => {
   });
 });
 
+describe('a command that is sent while NATS is away', () => {
+  it('is carried out once it is back', async () => {
+    const { port } = server;
+    const store = mkdtempSync(join(tmpdir(), 'gantry-kept-store-'));
+    cpSync(server.storeDir, store, { recursive: true });
+    const noticed = (async () => {
+      for await (const { type } of gateway.nats.status()) if (type === 'disconnect') return;
+    })();
+    await server.stop();
+    await noticed;
+    const asked = create('While NATS is away');
+    server = await startNats({ port, store });
+    rmSync(store, { recursive: true });
+    await expect(asked).resolves.toMatchObject({ created: true });
+  });
+});
+
 describe('a NATS that has gone back to an older copy of its store', () => {
   it('gets what it has lost again', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'gantry-old-store-'));

@@ -1,5 +1,5 @@
 /** For int tests of services: boot one, and call it as another service would, in a person's name. */
-import { connectNats } from '@gantry/bus/connect';
+import { connectNats, type NatsConnection } from '@gantry/bus/connect';
 import type { Principal } from '@gantry/contracts/access';
 import type { CommandSpec, InputOf, OutputOf, ServiceName } from '@gantry/contracts/command';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
@@ -61,6 +61,8 @@ export interface TestCaller {
     input: InputOf<C>,
     context?: CallerContext & { principal?: Principal },
   ): Promise<OutputOf<C>>;
+  /** Its connection. */
+  readonly nats: NatsConnection;
   close(): Promise<void>;
 }
 
@@ -81,6 +83,7 @@ export const createTestCaller = async (settings: {
         input,
         principal && issuer ? { ...context, assertion: await issuer.assertionFor(principal) } : context,
       ),
+    nats,
     close: () => nats.close(),
   };
 };
