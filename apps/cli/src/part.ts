@@ -49,6 +49,8 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
   let state: PartState = 'stopped';
   let child: ChildProcess | undefined;
   let restarts = 0;
+  /** Deaths in a row before it was ready. */
+  let unready = 0;
   let log: WriteStream | undefined;
   let notReady = '';
   const become = (next: PartState) => {
@@ -60,7 +62,6 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
     become('starting');
     mkdirSync(dirname(logFile), { recursive: true });
     log ??= createWriteStream(logFile, { flags: 'a', mode: 0o600 });
-    const started = performance.now();
     child = spawn(spec.command, spec.args, {
       cwd: spec.cwd,
       env: { ...process.env, ...spec.env } as NodeJS.ProcessEnv,
@@ -74,10 +75,10 @@ export const createPart = (spec: PartSpec, onChange: () => void): Part => {
     child.once('close', () => {
       child = undefined;
       if (state === 'stopping') return become('stopped');
+      // One that was ready is started again at once; one that keeps dying before it is waits longer and longer.
+      unready = state === 'running' ? 0 : unready + 1;
       become('restarting');
-      // One that ran for a while is started again at once; one that keeps dying waits longer and longer.
-      const livedLong = performance.now() - started > 10_000;
-      const wait = livedLong ? 0 : Math.min(LONGEST_BACKOFF, 100 * 2 ** Math.min(restarts, 6));
+      const wait = Math.min(LONGEST_BACKOFF, 100 * 2 ** Math.min(unready, 6));
       restarts++;
       setTimeout(() => state === 'restarting' && launch(), wait);
     });
