@@ -38,7 +38,7 @@ export const createPodAccess = (settings: {
   now?: () => number;
   believeMilliseconds?: number;
 }): PodAccess => {
-  const { pool, now = Date.now, believeMilliseconds = 1_000 } = settings;
+  const { pool, now = () => performance.now(), believeMilliseconds = 1_000 } = settings;
   const schema = identifier(settings.schema);
   const known = new Map<string, { row: Row; until: number }>();
 
