@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '@gantry/contracts/errors';
 import { benchCommand, benchHelp } from './bench.command.js';
+import { addEeCommands } from './ee.command.js';
 import { exportCommand } from './export.command.js';
 import { cancelCommand, jobCommand, jobsCommand, launchCommand } from './jobs.command.js';
 import {
@@ -110,6 +111,7 @@ program
   .option('--force', 'destroy its pod at once')
   .option('--json')
   .action(run(cancelCommand));
+addEeCommands(program, run);
 program
   .command('retention')
   .description('how long output is kept, what it takes on disk, and what would go when')

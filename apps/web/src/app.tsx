@@ -2,10 +2,11 @@
 import { lazy, Suspense } from 'react';
 import { Navigate, Route, Routes } from 'react-router';
 import { useSession } from './api/session.js';
+import { EePage } from './ees/ee.page.js';
+import { EesPage } from './ees/ees.page.js';
 import { JobPage } from './jobs/job.page.js';
 import { JobsPage } from './jobs/jobs.page.js';
 import { CredentialsPage } from './resources/credentials.page.js';
-import { EesPage } from './resources/ees.page.js';
 import { InventoriesPage } from './resources/inventories.page.js';
 import { InventoryPage } from './resources/inventory.page.js';
 import { ProjectsPage } from './resources/projects.page.js';
@@ -37,6 +38,7 @@ export const App = () => {
           <Route path="/inventories" element={<InventoriesPage />} />
           <Route path="/inventories/:id" element={<InventoryPage />} />
           <Route path="/execution-environments" element={<EesPage />} />
+          <Route path="/execution-environments/:id" element={<EePage />} />
           <Route path="/credentials" element={<CredentialsPage />} />
           <Route path="/storage" element={<StoragePage />} />
           <Route path="*" element={<NotFoundPage />} />

@@ -93,6 +93,9 @@ const Launch = ({ job }: { job: JobDetail }) => (
   />
 );
 
+const digestBefore = (digest: string | null): [string, ReactNode][] =>
+  digest ? [['Digest of the job before', hash(digest, 'the digest before')]] : [];
+
 const Pinned = ({ pinned }: { pinned: JobDetail['pinned'] }) => (
   <Facts
     title="Pinned"
@@ -104,9 +107,19 @@ const Pinned = ({ pinned }: { pinned: JobDetail['pinned'] }) => (
     rows={
       pinned
         ? [
-            ['Execution Environment', pinned.image.name],
+            [
+              'Execution Environment',
+              <Anchor
+                key="e"
+                component={Link}
+                to={`/execution-environments/${pinned.image.executionEnvironmentId}`}
+              >
+                {pinned.image.name}
+              </Anchor>,
+            ],
             ['Image', <Copyable key="i" text={pinned.image.image} label="the image" />],
             ['Digest', pinned.image.digest && hash(pinned.image.digest, 'the digest')],
+            ...digestBefore(pinned.image.previousDigest),
             ['Why this one', pinned.image.reason],
             ['Branch', pinned.project.branch || 'the remote’s default'],
             ['Commit', hash(pinned.project.commit, 'the commit')],

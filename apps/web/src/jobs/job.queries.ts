@@ -58,6 +58,7 @@ export interface JobDetail extends JobRow {
       image: string;
       digest: string | null;
       reason: string;
+      previousDigest: string | null;
     };
     project: { projectId: string; branch: string; commit: string; archiveSha256: string };
     inventory: { inventoryId: string; sha256: string; totalHosts: number };
@@ -75,7 +76,7 @@ export interface JobDetail extends JobRow {
 
 const detail = `${row} organization { id name } jobTemplateVersion playbook jobType limit extraVars artifacts
   pinned {
-    image { executionEnvironmentId name image digest reason }
+    image { executionEnvironmentId name image digest reason previousDigest }
     project { projectId branch commit archiveSha256 }
     inventory { inventoryId sha256 totalHosts }
     credentials { id name credentialType version }

@@ -1,4 +1,4 @@
-/** What the pages of projects, inventories, execution environments and credentials ask. */
+/** What the pages of projects, inventories and credentials ask. */
 import { document, type Connection } from '../api/document.js';
 
 interface Page {
@@ -25,21 +25,6 @@ export interface Me {
 }
 
 export const meQuery = document<{ me: Me }>('query Me { me { id username email superuser auditor } }');
-
-/** An image that jobs run in. */
-export interface ExecutionEnvironment extends Owned {
-  image: string;
-  pull: string | null;
-  managed: boolean;
-  isDefault: boolean;
-  digest: string | null;
-}
-
-export const eesQuery = document<{ executionEnvironments: Connection<ExecutionEnvironment> }, Page>(
-  `query ExecutionEnvironments($first: Int!, $after: String) {
-  executionEnvironments(first: $first, after: $after) { nodes { ${owned} image pull managed isDefault digest } ${rest} }
-}`,
-);
 
 /** Playbooks in git. */
 export interface Project extends Owned {

@@ -1,15 +1,20 @@
 /** The images that jobs run in. */
-import { Badge, Group, Text } from '@mantine/core';
+import { Anchor, Badge, Group, Text } from '@mantine/core';
 import { Boxes } from 'lucide-react';
+import { Link } from 'react-router';
 import { useQuery } from '../api/use-query.js';
 import { Copyable } from '../shell/copy.js';
 import { DataTable, usePaging, type Column } from '../shell/data-table.js';
 import { shortHash } from '../shell/format.js';
 import { Page } from '../shell/page.js';
 import { Empty } from '../shell/states.js';
-import { eesQuery, type ExecutionEnvironment } from './resource.queries.js';
+import { eesQuery, type ExecutionEnvironment } from './ee.queries.js';
 
 const pulls: Record<string, string> = { ALWAYS: 'always', MISSING: 'if missing', NEVER: 'never' };
+
+/** When an image is pulled, in words. */
+export const tellPull = (pull: string | null): string =>
+  pull ? (pulls[pull] ?? pull) : 'as Kubernetes does';
 
 const columns: Column<ExecutionEnvironment>[] = [
   {
@@ -17,9 +22,9 @@ const columns: Column<ExecutionEnvironment>[] = [
     cell: (ee) => (
       <div className="cell-main">
         <Group gap={6}>
-          <Text span fw={600}>
+          <Anchor component={Link} to={`/execution-environments/${ee.id}`} fw={600}>
             {ee.name}
-          </Text>
+          </Anchor>
           {ee.isDefault && (
             <Badge size="sm" variant="light" tt="none" data-testid="ee-default">
               default
@@ -28,6 +33,16 @@ const columns: Column<ExecutionEnvironment>[] = [
           {ee.managed && (
             <Badge size="sm" variant="default" tt="none">
               managed
+            </Badge>
+          )}
+          {ee.tagMoved && (
+            <Badge size="sm" variant="light" color="yellow" tt="none">
+              tag moved
+            </Badge>
+          )}
+          {ee.lookup?.failure && (
+            <Badge size="sm" variant="light" color="red" tt="none">
+              registry: {ee.lookup.failure.replace('_', ' ')}
             </Badge>
           )}
         </Group>
@@ -55,14 +70,11 @@ const columns: Column<ExecutionEnvironment>[] = [
   {
     title: 'Pull',
     wideOnly: true,
-    cell: (ee) =>
-      ee.pull ? (
-        (pulls[ee.pull] ?? ee.pull)
-      ) : (
-        <Text span c="dimmed">
-          as Kubernetes does
-        </Text>
-      ),
+    cell: (ee) => (
+      <Text span c={ee.pull ? undefined : 'dimmed'}>
+        {tellPull(ee.pull)}
+      </Text>
+    ),
   },
   {
     title: 'Organization',

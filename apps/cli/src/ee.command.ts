@@ -1,0 +1,68 @@
+/** `gantry ee`: execution environments. */
+import { InvalidArgumentError, type Command } from 'commander';
+import {
+  changeCommand,
+  createCommand,
+  deleteCommand,
+  historyCommand,
+  listCommand,
+  resolveCommand,
+  showCommand,
+} from './ee-settings.js';
+
+/** Makes a command's answer the exit code. */
+export type Run = <A extends unknown[]>(
+  command: (...args: A) => Promise<number>,
+) => (...args: A) => Promise<void>;
+
+const pulls = ['always', 'missing', 'never', 'default'] as const;
+const pullPolicy = (value: string): string => {
+  if ((pulls as readonly string[]).includes(value)) return value;
+  throw new InvalidArgumentError(`Give one of ${pulls.join(', ')}.`);
+};
+const version = (value: string): number => {
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('Give the version that you have read: 1, 2, ...');
+};
+const settings = (command: Command): Command =>
+  command
+    .option('--description <text>', 'what it is for')
+    .option('--organization <name>', 'whose it is, by name or id; none = everybody may use it')
+    .option('--pull <policy>', 'always, missing, never; default = as Kubernetes does it', pullPolicy)
+    .option('--credential <name>', 'the login of its registry, by name or id; none = without')
+    .option('--json');
+
+/** Adds `gantry ee` and its verbs; an execution environment is named by its name or id. */
+export const addEeCommands = (program: Command, run: Run): void => {
+  const ee = program.command('ee').description('execution environments: the images that jobs run in');
+  ee.command('list').description('those that you may see').option('--json').action(run(listCommand));
+  ee.command('show <ee>')
+    .description('one, with what its image means and who uses it')
+    .option('--json')
+    .action(run(showCommand));
+  settings(
+    ee
+      .command('create <name> <image>')
+      .description('make one of an image: registry/repository:tag or @sha256:digest'),
+  ).action(run(createCommand));
+  settings(
+    ee
+      .command('change <ee>')
+      .description('change what is given, leave the rest')
+      .option('--name <name>', 'another name')
+      .option('--image <image>', 'another image')
+      .option('--expected-version <n>', 'only if nobody has changed it since this version', version),
+  ).action(run(changeCommand));
+  ee.command('delete <ee>')
+    .description('delete one that nobody uses')
+    .option('--json')
+    .action(run(deleteCommand));
+  ee.command('history <ee>')
+    .description('what its image meant when')
+    .option('--json')
+    .action(run(historyCommand));
+  ee.command('resolve <ee>')
+    .description('ask its registry now what its image means')
+    .option('--json')
+    .action(run(resolveCommand));
+};
