@@ -332,6 +332,12 @@ describe('the Execution Environments', () => {
     expect(await table.locator('tr', { hasText: local.image }).first().textContent()).toContain(
       local.digest!.replace(/^sha256:/, '').slice(0, 8),
     );
+
+    await table.getByRole('link', { name: local.name }).click();
+    const history = tab.page.getByTestId('digest-history');
+    await history.waitFor();
+    expect(await history.textContent()).toContain(local.digest!.replace(/^sha256:/, '').slice(0, 8));
+    await tab.page.getByText('the default of this installation').waitFor();
   });
 });
 

@@ -39,6 +39,7 @@ const COMMANDS = new Set([
     'export',
     'replay',
     'retention',
+    'ee',
     'token',
     'doctor',
     'help',
@@ -56,7 +57,8 @@ export function planFor(args) {
   const help = args.includes('--help') || args.includes('-h') || command === 'help';
   if (command === 'doctor' && !help) return { own: 'doctor', steps: [] };
   if (command ? !COMMANDS.has(command) : args.length > 0 && !help) return { own: 'usage', steps: [] };
-  if (help || !command) return { own: 'help', steps: [] };
+  // `ee` has commands of its own, which the compiled program explains.
+  if ((help && command !== 'ee') || !command) return { own: 'help', steps: [] };
   if (!STARTING.has(command)) return { own: undefined, steps: CODE };
   return { own: undefined, steps: command === 'test' ? [...MACHINE, 'sshd', 'dockerRegistry'] : MACHINE };
 }

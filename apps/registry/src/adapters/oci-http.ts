@@ -129,6 +129,7 @@ export const describeFailure = (error: unknown, host: string, patience: number):
       words: `${host} did not answer within ${Math.max(1, Math.round(patience / 1_000))} s`,
     };
   }
-  const why = code || (error instanceof Error ? error.message : 'unknown');
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const why = code || (cause instanceof Error ? cause.message : 'unknown');
   return { found: false, failure: 'away', words: `${host} cannot be reached (${why})` };
 };

@@ -119,7 +119,7 @@ export const cannotResolve = (
     ],
     away: [
       'registry_unreachable',
-      `its registry is away: ${words}. Its pull policy is "${pull}": with "missing", an image that the machine has would do`,
+      `its registry is away: ${words}${pull === 'always' ? '. Its pull policy is "always": with "missing", an image that the machine has would do' : ''}`,
     ],
   };
   const [reason, sentence] = said[failure];

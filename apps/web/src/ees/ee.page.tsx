@@ -151,6 +151,9 @@ const Notes = ({ ee: { tagMoved, lookup } }: { ee: ShownEnvironment }) => (
   </>
 );
 
+/** Can a registry say anything about it? Not about what is local to an engine. */
+const isTold = ({ image, pull }: ShownEnvironment) => pull !== 'NEVER' && !image.startsWith('localhost/');
+
 /** Asks the image's registry now. */
 const AskRegistry = ({
   id,
@@ -244,7 +247,7 @@ export const EePage = () => {
     <Page
       title={ee.name}
       about={<About ee={ee} />}
-      actions={<AskRegistry id={id} onDone={refresh} onProblem={setRefusal} />}
+      actions={isTold(ee) && <AskRegistry id={id} onDone={refresh} onProblem={setRefusal} />}
     >
       {refusal !== undefined && <ProblemNote problem={refusal} title="Its registry gave no digest" />}
       <Notes ee={ee} />
