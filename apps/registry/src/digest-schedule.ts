@@ -56,7 +56,8 @@ const claimDue = async ({ pool, schema }: Registry, intervalSeconds: number): Pr
      from ${schema}.execution_environment as ee
      left join ${schema}.execution_environment_lookup as known on known.execution_environment_id = ee.id
      where coalesce(known.next_at, '-infinity') <= now() and (not ee.id = any($2::uuid[]) or known.used_at is not null)
-     order by ee.image limit $3
+       and ee.pull is distinct from 'never' and position('@' in ee.image) = 0
+     order by known.next_at nulls first limit $3
      on conflict (execution_environment_id) do update set next_at = excluded.next_at where coalesce(mine.next_at, '-infinity') <= now()
      returning execution_environment_id::text as id`,
     [intervalSeconds, Object.values(seedIds), mostAtATime],
