@@ -48,6 +48,7 @@ PIPE_BYTES = 1 << 20  # what the playbook may print ahead of us
 SPOOL_MEMORY = 1024 * 1024  # compressed batches that wait in memory; the others are files on the pod's volume
 PROJECT_BYTES = 2 * 1024 ** 3
 PROJECT_ENTRIES = 500_000
+MOST_FLUSH = 5_000  # milliseconds that ingest may have us wait for more, at most
 LAST_SECONDS = 6  # how long a pod that was told to stop still tries to reach ingest
 SHORTEST_SECRET = 4  # shorter values cannot be masked without destroying the record
 MASK = '$encrypted$'
@@ -507,6 +508,7 @@ class Control:
         self.canceled = False
         self.told_to_stop = None
         self.dead = None
+        self.flush = None
         self.waker, self._bell = os.pipe()
         os.set_blocking(self._bell, False)
         os.set_blocking(self.waker, False)
@@ -532,6 +534,9 @@ class Control:
         if answer.get('cancel') is True and not self.canceled:
             self.canceled = True
             self.ring()
+        flush = answer.get('flushMilliseconds')
+        if isinstance(flush, int) and 0 < flush <= MOST_FLUSH:
+            self.flush = flush
 
     def stop(self, signal_number):
         self.told_to_stop = self.told_to_stop or time.monotonic()
@@ -638,7 +643,7 @@ class Outbox:
     """Numbers events, cuts them into chained batches and delivers each until ingest has committed it.
 
     A batch is cut at `chunkEvents` events, at `chunkBytes`, or as soon as the sender is free and has not sent
-    for `flushMilliseconds`. A cut batch never changes. `full` tells the main thread to stop reading the playbook.
+    for `flushMilliseconds`, which each answer may set anew. A cut batch never changes. `full` tells the main thread to stop reading the playbook.
     """
 
     def __init__(self, control, link, job, limits, counter, line, head, spool):
@@ -704,9 +709,9 @@ class Outbox:
                 raise self._control.dead
 
     def _next(self):
-        flush = self._limits['flushMilliseconds'] / 1000
         with self._condition:
             while True:
+                flush = (self._control.flush or self._limits['flushMilliseconds']) / 1000
                 if self._pending:
                     return self._pending[0]
                 wait = None

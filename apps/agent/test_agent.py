@@ -9,6 +9,7 @@ import os
 import tarfile
 import tempfile
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -272,13 +273,13 @@ class Silence:
     """Stands for a link to an ingest that takes what it is sent, or is away."""
 
     def __init__(self):
-        self.away, self.bodies = True, []
+        self.away, self.bodies, self.says = True, [], {}
 
     def call(self, method, path, body, headers):
         if self.away:
             raise OSError('away')
         self.bodies.append(body)
-        return {'committed': int(headers['Gantry-Last-Counter']), 'cancel': False}
+        return dict(self.says, committed=int(headers['Gantry-Last-Counter']), cancel=False)
 
 
 class TheOutbox(unittest.TestCase):
@@ -315,6 +316,24 @@ class TheOutbox(unittest.TestCase):
         self.heal(outbox)
         self.assertEqual(os.listdir(self.spooled), [])
         self.assertEqual((spool._waiting, spool._held), (0, 0))
+
+    def test_gathers_for_as_long_as_ingest_says(self):
+        _, outbox = self.outbox(1 << 20, 20_000)
+        self.link.away, self.link.says = False, {'flushMilliseconds': 5_000}
+        self.fill(outbox, 1)
+        while self.control.flush is None:
+            time.sleep(0.01)
+        self.assertEqual(self.control.flush, 5_000)
+        self.fill(outbox, 3)
+        time.sleep(0.2)  # longer than the limit of the start
+        self.assertEqual(len(self.link.bodies), 1)
+        self.heal(outbox)
+        self.assertEqual(len(self.link.bodies), 2)
+
+    def test_takes_no_notice_of_nonsense(self):
+        for nonsense in (0, -1, 5_001, '80', None):
+            self.control.heard({'flushMilliseconds': nonsense})
+            self.assertIsNone(self.control.flush)
 
     def test_is_full_at_its_bound(self):
         _, outbox = self.outbox(50_000, 20_000)

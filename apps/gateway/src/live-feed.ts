@@ -3,7 +3,7 @@
  * owner, so a lost hint costs a poll interval and nothing else.
  */
 import { EventEmitter } from 'node:events';
-import { subscribeEvents, subscribeLive } from '@gantry/bus/live';
+import { publishWatched, subscribeEvents, subscribeLive } from '@gantry/bus/live';
 import type { LiveHint } from '@gantry/contracts/record';
 import { accessEvents } from '@gantry/contracts/subjects';
 import type { ServiceKit } from '@gantry/service/kit';
@@ -34,6 +34,9 @@ export interface NewsWaiter {
   close(): void;
 }
 
+/** How often ingest is told which jobs are watched; it believes it for three times as long. */
+const WATCHED_MILLISECONDS = 5_000;
+
 /** Subscribes once to NATS for all watchers. */
 export const createLiveFeed = (kit: Pick<ServiceKit, 'nats' | 'onStop'>): LiveFeed => {
   const emitter = new EventEmitter();
@@ -52,11 +55,30 @@ export const createLiveFeed = (kit: Pick<ServiceKit, 'nats' | 'onStop'>): LiveFe
     }),
     subscribeEvents(kit.nats, accessEvents, () => emitter.emit('access')),
   ];
-  kit.onStop(() => stops.forEach((stop) => stop()));
+  const watchers = new Map<string, number>();
+  const telling = setInterval(() => publishWatched(kit.nats, [...watchers.keys()]), WATCHED_MILLISECONDS);
+  telling.unref();
+  kit.onStop(() => {
+    clearInterval(telling);
+    stops.forEach((stop) => stop());
+  });
+  const count = (jobId: string, by: 1 | -1): void => {
+    const before = watchers.get(jobId) ?? 0;
+    if (before + by > 0) watchers.set(jobId, before + by);
+    else watchers.delete(jobId);
+    if (before === 0) publishWatched(kit.nats, [jobId]);
+  };
   const onNews = (jobId: string | null, callback: (news: JobNews) => void) =>
     on(jobId === null ? 'news' : `news:${jobId}`, callback);
   return {
-    onOutput: (jobId, callback) => on(`output:${jobId}`, callback),
+    onOutput: (jobId, callback) => {
+      count(jobId, 1);
+      const off = on(`output:${jobId}`, callback);
+      return () => {
+        count(jobId, -1);
+        off();
+      };
+    },
     onNews,
     onAccess: (callback) => on('access', callback),
     news: (jobId) => createNewsWaiter((callback) => onNews(jobId, callback)),

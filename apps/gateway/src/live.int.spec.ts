@@ -207,6 +207,9 @@ describe('a subscription', () => {
     const own = client(neighbours.issue());
     const seen = watch(own, { jobId: neighbours.jobId });
     await eventually(() => neighbours.asked > 0);
+    await eventually(() => neighbours.watched.has(neighbours.jobId), {
+      what: 'ingest to be told of a watcher',
+    });
     neighbours.opened = true;
     neighbours.print(3);
     hint();

@@ -1,4 +1,4 @@
-import { publishLive } from '@gantry/bus/live';
+import { publishLive, subscribeWatched } from '@gantry/bus/live';
 import { RedeemGrant } from '@gantry/contracts/credential';
 import {
   ReadChunks,
@@ -112,6 +112,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   // Not only at the start: a failover may lead to a server that is set up otherwise.
   kit.ready('durable', () => requireDurable(kit.pool, config.allowUnsafe));
   kit.every('partitions', PARTITION_MILLISECONDS, () => ingest.retention.prepare());
+  kit.onStop(subscribeWatched(kit.nats, ingest.watched));
   kit.onStop(() => ingest.stop());
   return ingest;
 };

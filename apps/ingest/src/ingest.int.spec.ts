@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { connectNats } from '@gantry/bus/connect';
-import { subscribeLive } from '@gantry/bus/live';
+import { publishWatched, subscribeLive } from '@gantry/bus/live';
 import { createObjectStore } from '@gantry/bus/objects';
 import { ensureStreams } from '@gantry/bus/streams';
 import type { LiveHint } from '@gantry/contracts/record';
@@ -315,7 +315,11 @@ describe('the door of the pods', () => {
       bearerSha256: pod.bearerSha256,
       payload: payload(),
     });
-    expect((await pod.send(pod.cut(prints(2)))).body).toEqual({ committed: 2, cancel: false });
+    expect((await pod.send(pod.cut(prints(2)))).body).toEqual({
+      committed: 2,
+      cancel: false,
+      flushMilliseconds: 400,
+    });
   });
 });
 
@@ -460,11 +464,15 @@ describe('a finished record', () => {
   it('hears of a cancellation in every answer before', async () => {
     const jobId = newId();
     const pod = await open(jobId);
-    expect((await pod.call('heartbeat', {})).body).toEqual({ committed: 0, cancel: false });
+    expect((await pod.call('heartbeat', {})).body).toEqual({
+      committed: 0,
+      cancel: false,
+      flushMilliseconds: 400,
+    });
     await launcher.call(CancelRecord, { jobId });
     await launcher.call(CancelRecord, { jobId });
-    expect((await pod.call('heartbeat', {})).body).toEqual({ committed: 0, cancel: true });
-    expect((await pod.send(pod.cut(prints(1)))).body).toEqual({ committed: 1, cancel: true });
+    expect((await pod.call('heartbeat', {})).body).toMatchObject({ committed: 0, cancel: true });
+    expect((await pod.send(pod.cut(prints(1)))).body).toMatchObject({ committed: 1, cancel: true });
   });
 });
 
@@ -491,6 +499,17 @@ describe('a watcher', () => {
     await eventually(() => hints.some(({ committedCounter }) => committedCounter === 5));
     await pod.call('finish', finishOf(pod));
     await eventually(() => hints.some(({ sealed }) => sealed));
+    await connection.close();
+  });
+  it('has the pod send sooner', async () => {
+    const jobId = newId();
+    const pod = await open(jobId);
+    const connection = await connectNats({ url: nats.url, name: 'watcher' });
+    await eventually(async () => {
+      publishWatched(connection, [newId(), jobId]);
+      return JSON.stringify((await pod.call('heartbeat', {})).body).includes('80');
+    });
+    expect((await pod.send(pod.cut(prints(1)))).body).toMatchObject({ committed: 1, flushMilliseconds: 80 });
     await connection.close();
   });
   it('must be allowed to read in the organization', async () => {
@@ -566,13 +585,13 @@ describe('ingest', () => {
     locked.release();
     expect((await lost)?.status).toBe(503);
     const next = pod.cut(prints(1));
-    expect((await pod.send(batch)).body).toEqual({ committed: 9, cancel: false });
+    expect((await pod.send(batch)).body).toEqual({ committed: 9, cancel: false, flushMilliseconds: 400 });
     const lateAnswer = pod.send(next);
     await eventually(async () => (await verify(jobId)).count === 10);
     await ingest.stop();
     await lateAnswer.catch(() => null);
     ingest = await startService(ingestModule(config), config.base);
-    expect((await pod.send(next)).body).toEqual({ committed: 10, cancel: false });
+    expect((await pod.send(next)).body).toEqual({ committed: 10, cancel: false, flushMilliseconds: 400 });
     expect((await pod.send(pod.cut([result('z')]))).body['committed']).toBe(11);
     expect((await verify(jobId)).count).toBe(11);
   });

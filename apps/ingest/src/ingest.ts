@@ -16,9 +16,10 @@ import { createPodAccess } from './pods.access.js';
 import { stopServer } from './pods.listen.js';
 import { createPodServer, type PodLogger } from './pods.server.js';
 import type { Redeem } from './pods.port.js';
-import { createPods } from './pods.service.js';
+import { agentLimits, createPods } from './pods.service.js';
 import { createRecordCommands, type RecordCommands } from './record.commands.js';
 import { createProofQueries, type ProofQueries } from './proof.queries.js';
+import { createWatched } from './watched.js';
 import { createRecordQueries, type RecordQueries } from './record.queries.js';
 import { createRetention, keepForEver, type Retention, type RetentionSettings } from './retention.js';
 import type { AskLauncher } from './retention.archive.js';
@@ -46,6 +47,8 @@ export interface Ingest {
   proof: ProofQueries;
   /** A server for pods; one for each address. */
   podServer(): Server;
+  /** These jobs are watched just now. */
+  watched(jobIds: readonly string[]): void;
   /** Throws while Postgres takes no events, and says why. */
   ready(): void;
   /** Takes no more calls, commits what waits, sends the last hints. */
@@ -55,6 +58,9 @@ export interface Ingest {
 const nobody: AskLauncher = ({ jobId }) =>
   Promise.reject(new PlatformError('unavailable', `There is no launcher to tell of job ${jobId}.`));
 
+/** A pod whose output nobody watches sends it at least as often. */
+const UNWATCHED_MILLISECONDS = 400;
+
 /** Puts the parts together; listens nowhere yet. */
 export const createIngest = (deps: IngestDependencies): Ingest => {
   const { pool, log, logger, objects, redeem } = deps;
@@ -63,6 +69,10 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
   const chunks = createChunks({ pool, schema });
   const dictionaries = createDictionaries(identifier(schema));
   const live = createLive(deps.publishLive);
+  const watched = createWatched({
+    watched: agentLimits.flushMilliseconds,
+    unwatched: UNWATCHED_MILLISECONDS,
+  });
   const queries = createRecordQueries({ pool, schema, records, chunks });
   const proof = createProofQueries({ pool, log, records });
   const retention = createRetention({
@@ -75,7 +85,7 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
   });
   const commands = createRecordCommands({ pool, log, records, live, place: retention.place });
   const group = createGroupCommit(createAppendTransaction({ pool, schema, records, dictionaries }));
-  const pods = createPods({ pool, records, commands, chunks, group, objects, live, redeem });
+  const pods = createPods({ pool, records, commands, chunks, group, objects, live, watched, redeem });
   const access = createPodAccess({ pool, schema });
   const servers: Server[] = [];
   return {
@@ -88,6 +98,7 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
       servers.push(server);
       return server;
     },
+    watched: watched.heard,
     ready: () => group.ready(),
     stop: async () => {
       await Promise.all(servers.map(stopServer));

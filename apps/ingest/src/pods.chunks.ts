@@ -21,17 +21,20 @@ export type ChunkCall = (pod: Pod, headers: Record<string, unknown>, body: Buffe
 
 /** Over the dependencies of the pods' calls. */
 export const createChunkCall = (deps: PodDependencies): ChunkCall => {
-  const { chunks, commands, live } = deps;
+  const { chunks, commands, live, watched } = deps;
 
   async function answerChunk(pod: Pod, { verdict, record, batch }: Judged): Promise<PodAnswer> {
     if (!record) throw noRecord(pod.jobId);
-    const cancel = record.cancelRequested;
+    const told = {
+      cancel: record.cancelRequested,
+      flushMilliseconds: watched.flushMilliseconds(pod.jobId),
+    };
     switch (verdict.kind) {
       case 'append':
         live.committed({ jobId: pod.jobId, committedCounter: batch.lastCounter, sealed: false });
-        return { committed: batch.lastCounter, cancel };
+        return { committed: batch.lastCounter, ...told };
       case 'committed':
-        return { committed: record.lastCounter, cancel };
+        return { committed: record.lastCounter, ...told };
       case 'stale_epoch':
         throw staleEpoch(record, pod.epoch);
       case 'closed':
@@ -49,7 +52,7 @@ export const createChunkCall = (deps: PodDependencies): ChunkCall => {
         const raw = await decompress(batch.payload, batch.rawLength);
         const other = await firstDifference(chunks, record, raw, batch.firstCounter);
         if (other) return alarm(pod, record, batch, other);
-        if (batch.lastCounter <= record.lastCounter) return { committed: record.lastCounter, cancel };
+        if (batch.lastCounter <= record.lastCounter) return { committed: record.lastCounter, ...told };
         throw outOfStep(record);
       }
     }

@@ -9,6 +9,7 @@ import type { GroupCommit } from './adapters/group-commit.js';
 import type { Records } from './adapters/records.js';
 import type { Pod } from './pods.access.js';
 import type { RecordCommands } from './record.commands.js';
+import type { Watched } from './watched.js';
 
 /** The vault's answer to a pod. */
 export type Redeem = (
@@ -25,6 +26,7 @@ export interface PodDependencies {
   group: GroupCommit;
   objects: { get(sha256: string): Promise<Readable | null> };
   live: { committed(hint: LiveHint): void };
+  watched: Watched;
   redeem: Redeem;
 }
 
@@ -32,6 +34,8 @@ export interface PodDependencies {
 export interface PodAnswer {
   committed: number;
   cancel: boolean;
+  /** From here on, in place of limits.flushMilliseconds. */
+  flushMilliseconds: number;
 }
 
 /** A pod acts for its job: everything that follows has the job's id as correlation. */

@@ -76,7 +76,11 @@ export const createPods = (deps: PodDependencies): Pods => {
     chunk: takeChunk,
     heartbeat: async (pod) => {
       const record = await find(pod);
-      return { committed: record.lastCounter, cancel: record.cancelRequested };
+      return {
+        committed: record.lastCounter,
+        cancel: record.cancelRequested,
+        flushMilliseconds: deps.watched.flushMilliseconds(pod.jobId),
+      };
     },
     finish: async (pod, body) => {
       await commands.finish(

@@ -393,7 +393,7 @@ describe('a hostile batch', () => {
       deep,
       '{"counter":4,"event_data":{"__proto__":{"x":1},"n":1e400}}',
     ]);
-    expect((await pod.send(batch)).body).toEqual({ committed: 4, cancel: false });
+    expect((await pod.send(batch)).body).toEqual({ committed: 4, cancel: false, flushMilliseconds: 400 });
     const page = await events({ jobId });
     expect(page.events.map(({ event }) => event)).toEqual(['', 'unreadable', 'runner_on_ok', '']);
     expect(page.events[2]!.host).toBe('h\ufffd\ufffd');

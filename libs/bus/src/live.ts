@@ -1,7 +1,7 @@
 /** Core NATS, lossy: hints that something is new. Whoever gets one reads the truth from its owner. */
 import { EventEnvelope } from '@gantry/contracts/envelope';
-import { LiveHint } from '@gantry/contracts/record';
-import { eventSubjects, liveSubject } from '@gantry/contracts/subjects';
+import { LiveHint, WatchedJobs } from '@gantry/contracts/record';
+import { eventSubjects, liveSubject, WATCHED_SUBJECT } from '@gantry/contracts/subjects';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** Tells whoever watches the job that there is more. Never throws, never waits: a lost hint costs a poll. */
@@ -19,6 +19,25 @@ export const subscribeLive = (
   follow(nc, liveSubject(jobId), (raw) => {
     const hint = LiveHint.safeParse(raw);
     if (hint.success) callback(hint.data);
+  });
+
+const JOBS_A_MESSAGE = 500;
+
+/** Says which jobs are watched just now. Never throws, never waits: where it is lost, output is sent in larger steps for a while. */
+export const publishWatched = (nc: NatsConnection, jobIds: readonly string[]): void => {
+  if (nc.isClosed() || nc.isDraining()) return;
+  for (let index = 0; index < jobIds.length; index += JOBS_A_MESSAGE)
+    nc.publish(WATCHED_SUBJECT, JSON.stringify({ jobIds: jobIds.slice(index, index + JOBS_A_MESSAGE) }));
+};
+
+/** Hears which jobs are watched. Returns what ends it. */
+export const subscribeWatched = (
+  nc: NatsConnection,
+  callback: (jobIds: readonly string[]) => void,
+): (() => void) =>
+  follow(nc, WATCHED_SUBJECT, (raw) => {
+    const watched = WatchedJobs.safeParse(raw);
+    if (watched.success) callback(watched.data.jobIds);
   });
 
 /**

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { serviceNames } from '@gantry/contracts/command';
 import type { StoredEvent } from '@gantry/contracts/envelope';
-import { streamNames } from '@gantry/contracts/subjects';
+import { streamNames, WATCHED_SUBJECT } from '@gantry/contracts/subjects';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -16,6 +16,7 @@ import { connectNats, type NatsConnection } from './connect.js';
 import { consume } from './consume.js';
 import { createObjectStore } from './objects.js';
 import { publishJobEvents } from './job-events.js';
+import { publishWatched, subscribeWatched } from './live.js';
 import { createPublisher } from './publish.js';
 import { natsAccounts, type NatsUser } from './server-config.js';
 import { ensureStreams } from './streams.js';
@@ -120,6 +121,24 @@ describe('a service on NATS', () => {
       if (['gateway', 'ingest'].includes(service)) expect(failure).toBeNull();
       else expect(failure?.message).toMatch(/permission/i);
     }
+  });
+
+  it('tells and hears which jobs are watched where they are shown and taken, and nowhere else', async () => {
+    for (const service of serviceNames) {
+      const failure = await subscriptionError(connections[service], WATCHED_SUBJECT);
+      if (service === 'ingest') expect(failure).toBeNull();
+      else expect(failure?.message).toMatch(/permission/i);
+    }
+    const heard: string[] = [];
+    const end = subscribeWatched(connections.ingest, (jobIds) => heard.push(...jobIds));
+    await connections.ingest.flush();
+    const [forged, told] = [randomUUID(), randomUUID()];
+    publishWatched(connections.templates, [forged]);
+    await connections.templates.flush();
+    publishWatched(connections.gateway, [told]);
+    await eventually(() => heard.length > 0);
+    expect(heard).toEqual([told]);
+    end();
   });
 
   it('lets another system read job events, and nothing else', async () => {

@@ -276,5 +276,7 @@ export const recordCommands = [
 
 /** On `gantry.live.<jobId>`, core NATS, after each commit: only a hint, the events are read from ingest. */
 export const LiveHint = z.object({ jobId: Id, committedCounter: z.number().int(), sealed: z.boolean() });
+/** On `gantry.watched`, core NATS, when somebody begins to watch and every few seconds while somebody does: jobs that are watched. */
+export const WatchedJobs = z.object({ jobIds: z.array(Id).max(1_000) });
 /** There is something new to read. */
 export type LiveHint = z.output<typeof LiveHint>;

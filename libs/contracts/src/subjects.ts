@@ -15,6 +15,9 @@ export const eventSubjects = (type: string): string => `gantry.evt.${type}.*`;
 /** Live hints of a job: core NATS, lossy. */
 export const liveSubject = (jobId: string): string => `gantry.live.${jobId}`;
 
+/** Which jobs are watched live just now: core NATS, lossy. */
+export const WATCHED_SUBJECT = 'gantry.watched';
+
 /** Where batches of a job's events are published for other systems: one of 16 subjects, by the last digit of its id. */
 export const jobEventsSubject = (jobId: string): string =>
   `gantry.job_events.${Number.parseInt(jobId.slice(-1), 16) || 0}`;
@@ -81,12 +84,13 @@ export const permissionsOf = (service: ServiceName): { publish: string[]; subscr
       ...commands.filter((command) => command.callers.includes(service)).map(commandSubject),
       ...nouns.map((noun) => `gantry.evt.${noun}.>`),
       ...(service === 'ingest' ? ['gantry.live.*', 'gantry.job_events.*'] : []),
+      ...(service === 'gateway' ? [WATCHED_SUBJECT] : []),
       deadLetterSubject(service),
     ],
     subscribe: [
       `gantry.cmd.${service}.>`,
       // Ingest hears the hints of its other replicas: whichever publishes job events, publishes those of all.
-      ...(service === 'ingest' ? ['gantry.live.*'] : []),
+      ...(service === 'ingest' ? ['gantry.live.*', WATCHED_SUBJECT] : []),
       ...(service === 'gateway'
         ? ['gantry.live.*', 'gantry.evt.job.>', ...accessEvents.map(eventSubjects)]
         : []),

@@ -34,7 +34,7 @@ export const podProtocolSuite = (server: () => PodServer): void => {
     const pod = await openPod();
     expect((await pod.start()).status).toBe(200);
     const first = pod.cut(...Array.from({ length: count }, (_, index) => `line ${index}`));
-    expect((await pod.send(first)).body).toEqual({ committed: count, cancel: false });
+    expect((await pod.send(first)).body).toMatchObject({ committed: count, cancel: false });
     return { pod, first };
   };
   /** The record still is what the pod believes it to be. */
@@ -168,8 +168,8 @@ const orderSuite = (openPod: OpenPod, running: Running, expectUnchanged: ExpectU
   describe('a batch', () => {
     it('is answered with the counter that is committed', async () => {
       const { pod } = await running(2);
-      expect((await pod.send(pod.cut('three'))).body).toEqual({ committed: 3, cancel: false });
-      expect((await pod.heartbeat()).body).toEqual({ committed: 3, cancel: false });
+      expect((await pod.send(pod.cut('three'))).body).toMatchObject({ committed: 3, cancel: false });
+      expect((await pod.heartbeat()).body).toMatchObject({ committed: 3, cancel: false });
       await expectUnchanged(pod);
     });
     it('that comes again is answered again, and is there once', async () => {
@@ -405,9 +405,9 @@ const endSuite = (running: Running, expectUnchanged: ExpectUnchanged, server: ()
     it('is in every answer from then on, and takes what still comes', async () => {
       const { pod, first } = await running();
       await server().cancelJob(pod.attempt);
-      expect((await pod.heartbeat()).body).toEqual({ committed: 2, cancel: true });
-      expect((await pod.send(pod.cut('more'))).body).toEqual({ committed: 3, cancel: true });
-      expect((await pod.send(first)).body).toEqual({ committed: 3, cancel: true });
+      expect((await pod.heartbeat()).body).toMatchObject({ committed: 2, cancel: true });
+      expect((await pod.send(pod.cut('more'))).body).toMatchObject({ committed: 3, cancel: true });
+      expect((await pod.send(first)).body).toMatchObject({ committed: 3, cancel: true });
       expect((await pod.finish({ status: 'canceled', exitCode: -15 })).body).toEqual({ sealed: true });
     });
   });

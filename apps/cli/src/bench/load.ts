@@ -87,7 +87,7 @@ const flood = async (plan: LoadPlan, player: Player): Promise<number> => {
   return player.prepared.length;
 };
 
-/** Prints at its rate, sends as the agent does: a batch each 80 ms or when it is full, one call at a time. */
+/** Prints at its rate, sends as the agent does: a batch each 80 ms, or as ingest says, or when it is full; one call at a time. */
 const pace = async (
   plan: LoadPlan,
   player: Player,
@@ -100,12 +100,12 @@ const pace = async (
   await pause((player.job.seed % 100) * (Math.min(1_000, interval) / 100));
   const started = clock();
   const dueNow = (): number => Math.floor((clock() - started) / interval) + 1 - sent;
+  let flush = FLUSH_MILLISECONDS;
   for (let sentAt = 0; sent < plan.eventsPerJob;) {
     const most = Math.min(plan.batchEvents, plan.eventsPerJob - sent);
-    // Not before there is one, then 80 ms after the last batch or when this one is full.
+    // Not before there is one, then so long after the last batch or when this one is full.
     await pause(started + sent * interval - clock());
-    while (dueNow() < most && clock() < sentAt + FLUSH_MILLISECONDS)
-      await pause(Math.min(sentAt + FLUSH_MILLISECONDS - clock(), 10));
+    while (dueNow() < most && clock() < sentAt + flush) await pause(Math.min(sentAt + flush - clock(), 10));
     const events = Math.max(1, Math.min(dueNow(), most));
     sentAt = clock();
     let text = '';
@@ -117,11 +117,9 @@ const pace = async (
       if (sent + index < printed.length) printed[sent + index] = started + (sent + index) * interval;
     }
     const first = started + sent * interval;
-    await sendBatch(
-      plan.targets[turn++ % plan.targets.length]!,
-      player.job,
-      sealBatch(player.chain, text, events, lines),
-    );
+    const batch = sealBatch(player.chain, text, events, lines);
+    const said = await sendBatch(plan.targets[turn++ % plan.targets.length]!, player.job, batch);
+    flush = said || flush;
     const now = clock();
     for (let index = 0; index < events; index++) answered(now - first - index * interval);
     sent += events;

@@ -73,7 +73,12 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 interface Answer {
   status: number;
-  body: { committed?: number; message?: string; details?: { expected?: number } };
+  body: {
+    committed?: number;
+    flushMilliseconds?: number;
+    message?: string;
+    details?: { expected?: number };
+  };
 }
 
 const exchange = (url: string, headers: Record<string, string>, body: Buffer): Promise<Answer> =>
@@ -101,7 +106,8 @@ const exchange = (url: string, headers: Record<string, string>, body: Buffer): P
 
 /**
  * One call of a job's pod. What an agent would send again (5xx, 429, no answer) is sent again for a minute. Rejects with
- * ingest's own words for any other answer but 200; 409 that says the batch is committed counts as 200.
+ * ingest's own words for any other answer but 200; 409 that says the batch is committed counts as 200. Resolves with the
+ * milliseconds after which ingest wants the next batch, 0 when it did not say.
  */
 export const callIngest = async (
   base: string,
@@ -110,7 +116,7 @@ export const callIngest = async (
   body: Buffer,
   headers: Record<string, string> = {},
   lastCounter = 0,
-): Promise<void> => {
+): Promise<number> => {
   const url = `${base}/pods/v1/jobs/${job.jobId}/${path}`;
   const all = { Authorization: `Bearer ${job.bearer}`, 'Gantry-Epoch': '1', ...headers };
   for (const started = performance.now(); ;) {
@@ -118,8 +124,8 @@ export const callIngest = async (
       status: 0,
       body: { message: error.message },
     }));
-    if (answer.status === 200) return;
-    if (answer.status === 409 && answer.body.details?.expected === lastCounter + 1) return;
+    if (answer.status === 200) return answer.body.flushMilliseconds ?? 0;
+    if (answer.status === 409 && answer.body.details?.expected === lastCounter + 1) return 0;
     const passing = answer.status === 0 || answer.status === 429 || answer.status >= 500;
     if (!passing || performance.now() - started > PATIENCE_MILLISECONDS)
       throw new Error(`${path} of job ${job.jobId}: ${answer.status} ${answer.body.message ?? ''}`);
@@ -127,12 +133,12 @@ export const callIngest = async (
   }
 };
 
-/** Sends a batch. */
-export const sendBatch = (base: string, job: BenchJob, batch: Batch): Promise<void> =>
+/** Sends a batch; resolves as `callIngest`. */
+export const sendBatch = (base: string, job: BenchJob, batch: Batch): Promise<number> =>
   callIngest(base, job, 'chunks', batch.body, batch.headers, batch.lastCounter);
 
 /** The agent's last word: ingest seals only if count and hash are what it has. */
-export const sendFinish = (base: string, job: BenchJob, chain: Chain): Promise<void> => {
+export const sendFinish = async (base: string, job: BenchJob, chain: Chain): Promise<void> => {
   const word = {
     lastCounter: chain.counter,
     lastLine: chain.line,
@@ -142,5 +148,5 @@ export const sendFinish = (base: string, job: BenchJob, chain: Chain): Promise<v
     reason: null,
     artifacts: {},
   };
-  return callIngest(base, job, 'finish', Buffer.from(JSON.stringify(word)));
+  await callIngest(base, job, 'finish', Buffer.from(JSON.stringify(word)));
 };

@@ -1,7 +1,7 @@
 /** A gateway on a real NATS; the services behind it are played, each over its own connection, with a record that a test writes. */
 import { randomUUID } from 'node:crypto';
 import { connectNats, type NatsConnection } from '@gantry/bus/connect';
-import { publishLive } from '@gantry/bus/live';
+import { publishLive, subscribeWatched } from '@gantry/bus/live';
 import type { Principal } from '@gantry/contracts/access';
 import type { CommandSpec, OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { PlatformError, toWire } from '@gantry/contracts/errors';
@@ -53,6 +53,8 @@ export class Neighbours {
   /** Reads of pages by the `events` of their filter (which is not applied: it tells watchers apart), and of rights alone. */
   readonly pagesRead = new Map<string, number>();
   rightsAsked = 0;
+  /** Jobs that were said to be watched. */
+  readonly watched = new Set<string>();
   /** All of them, answered or not. */
   asked = 0;
   /** Throws to play an ingest that is away. */
@@ -227,6 +229,7 @@ const play = async (server: NatsServer, neighbours: Neighbours): Promise<NatsCon
     if (jobId !== neighbours.jobId) throw new PlatformError('not_found', `There is no job ${jobId}.`);
     return { status: 'waiting' } as OutputOf<typeof GetJob>;
   });
+  subscribeWatched(nats, (jobIds) => jobIds.forEach((jobId) => neighbours.watched.add(jobId)));
   await nats.flush();
   return nats;
 };
