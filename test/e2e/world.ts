@@ -3,8 +3,11 @@
  * so that each can be killed, and stopped at the end whatever happened.
  */
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { createTestCa } from '@gantry/testkit/test-ca';
 import type { TestProject } from 'vitest/node';
 
 const root = join(import.meta.dirname, '../..');
@@ -18,6 +21,8 @@ export interface World {
   web: string;
   pods: string;
   tokenFile: string;
+  /** Folder of an authority that this Gantry and its container engine trust for image registries (`openTestCa`). */
+  registryCa: string;
 }
 
 declare module 'vitest' {
@@ -44,7 +49,14 @@ export const startWorld = (
   settings: NodeJS.ProcessEnv,
 ): (() => void) => {
   const home = homeOf(folder);
-  const env = { ...process.env, GANTRY_HOME: home, GANTRY_PROCESSES: 'separate', ...settings };
+  const registryCa = mkdtempSync(join(tmpdir(), 'gantry-test-ca-'));
+  const env = {
+    ...process.env,
+    GANTRY_HOME: home,
+    GANTRY_PROCESSES: 'separate',
+    GANTRY_REGISTRY_CA_FILE: createTestCa(registryCa).certificateFile,
+    ...settings,
+  };
   const gantry = (...args: string[]) =>
     execFileSync(join(root, 'gantry'), args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   gantry('reset', '--yes');
@@ -57,8 +69,12 @@ export const startWorld = (
     web: status.web,
     pods: status.pods,
     tokenFile: status.tokenFile,
+    registryCa,
   });
-  return () => void gantry('down');
+  return () => {
+    gantry('down');
+    rmSync(registryCa, { recursive: true, force: true });
+  };
 };
 
 /** The command's own progress may come before its JSON. */

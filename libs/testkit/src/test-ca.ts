@@ -30,40 +30,50 @@ authorityKeyIdentifier = keyid
 
 /** Makes one in a folder, with openssl; valid for a day. Throws what openssl says. */
 export const createTestCa = (folder: string, name = 'Gantry test CA'): TestCa => {
-  const [config, certificateFile, keyFile] = ['openssl.cnf', 'ca.crt', 'ca.key'].map((file) =>
-    join(folder, file),
-  ) as [string, string, string];
+  const { config, certificateFile, keyFile } = filesIn(folder);
   writeFileSync(config, configuration);
-  const request = (section: string, subject: string, files: string[]) =>
-    execFileSync(
-      'openssl',
-      [
-        ...[
-          'req',
-          '-x509',
-          '-config',
-          config,
-          '-extensions',
-          section,
-          '-subj',
-          `/CN=${subject}`,
-          '-days',
-          '1',
-        ],
-        ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...files],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-  request('authority', name, ['-keyout', keyFile, '-out', certificateFile]);
+  request(folder, 'authority', name, ['-keyout', keyFile, '-out', certificateFile]);
+  return openTestCa(folder);
+};
+
+/** One that `createTestCa` has made in this folder, perhaps in another process. */
+export const openTestCa = (folder: string): TestCa => {
+  const { certificateFile, keyFile } = filesIn(folder);
   return {
     certificateFile,
     issue: (place) => {
       const server = { certificateFile: join(place, 'server.crt'), keyFile: join(place, 'server.key') };
-      request('server', 'localhost', [
+      request(folder, 'server', 'localhost', [
         ...['-CA', certificateFile, '-CAkey', keyFile],
         ...['-keyout', server.keyFile, '-out', server.certificateFile],
       ]);
       return server;
     },
   };
+};
+
+const filesIn = (folder: string) => ({
+  config: join(folder, 'openssl.cnf'),
+  certificateFile: join(folder, 'ca.crt'),
+  keyFile: join(folder, 'ca.key'),
+});
+
+const request = (folder: string, section: string, subject: string, files: string[]): void => {
+  execFileSync(
+    'openssl',
+    [
+      ...[
+        'req',
+        '-x509',
+        '-config',
+        filesIn(folder).config,
+        '-extensions',
+        section,
+        '-subj',
+        `/CN=${subject}`,
+      ],
+      ...['-days', '1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...files],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
 };
