@@ -3,12 +3,17 @@ import { isPlatformError } from '@gantry/contracts/errors';
 import { CancelJob, GetJob, GetTimeline, LaunchJob, ListJobs } from '@gantry/contracts/job';
 import { PlanRelaunch, RelaunchJob } from '@gantry/contracts/relaunch';
 import { ReadJobForArchive, ReadJobStream, VerifyJobStream } from '@gantry/contracts/proof';
+import { GetImagePull, PruneImages, PullExecutionEnvironment } from '@gantry/contracts/pull';
+import { systemContext } from '@gantry/service/context';
 import { KIT, type ServiceKit } from '@gantry/service/kit';
 import { ServiceModule } from '@gantry/service/module';
 import { createContainerDriver } from './adapters/container-engine.js';
 import { createJobLocks } from './adapters/job-locks.js';
 import { createSeal } from './adapters/seal.js';
 import type { LauncherConfig } from './config.js';
+import { getPull, prune, pruneImages, pullImage } from './image.commands.js';
+import { createImageQueries, engineImageProjection, pullProjection } from './image.projection.js';
+import { createPulls } from './image.pulls.js';
 import {
   cancelJob,
   getJob,
@@ -29,6 +34,7 @@ import { planRelaunch, relaunchJob } from './relaunch.commands.js';
 const LAUNCHER = Symbol('Launcher');
 const sweepMilliseconds = 1_000;
 const podSweepMilliseconds = 15_000;
+const pruneMilliseconds = 3_600_000;
 
 const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): Promise<void> => {
   const jobs = createJobs(kit.log!, kit.pool, config);
@@ -45,11 +51,17 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   const locks = createJobLocks(config.base.postgresUrl!, (error) => {
     kit.logger.warn({ err: error }, 'the connection that holds the locks on jobs broke: taking them again');
     driver.dropAll();
+    pulls.dropAll();
   });
   const { podTokenKey, pullSettings } = config;
   const driver = createDriver({ kit, jobs, pods, podSettings, pullSettings, podTokenKey, seal }, locks);
+  const images = createImageQueries(kit.pool);
+  const pullParts = { kit, log: kit.log!, pool: kit.pool, pods, pullSettings, images };
+  const pulls = createPulls(pullParts, locks);
 
   kit.project(jobProjection);
+  kit.project(pullProjection);
+  kit.project(engineImageProjection);
   const parts = { kit, jobs, queries, seal, pods, wake: driver.wake };
   kit.handle(LaunchJob, (input, context) => launchJob(parts, input, context));
   kit.handle(PlanRelaunch, (input, context) => planRelaunch(parts, input, context));
@@ -61,6 +73,10 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   kit.handle(ReadJobStream, (input, context) => readJobStream(parts, input, context));
   kit.handle(ReadJobForArchive, (input) => readJobForArchive(parts, input));
   kit.handle(VerifyJobStream, (input, context) => verifyJobStream(parts, input, context));
+  const imageParts = { ...pullParts, pulls };
+  kit.handle(PullExecutionEnvironment, (input, context) => pullImage(imageParts, input, context));
+  kit.handle(GetImagePull, (input, context) => getPull(imageParts, input, context));
+  kit.handle(PruneImages, (input, context) => pruneImages(imageParts, input, context));
   kit.react({
     purpose: 'job-news',
     types: heardTypes,
@@ -76,8 +92,15 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
   });
   kit.every('sweep-jobs', sweepMilliseconds, driver.sweep);
   kit.every('sweep-pods', podSweepMilliseconds, driver.sweepPods);
+  kit.every('sweep-pulls', podSweepMilliseconds, pulls.sweep);
+  const { imageKeepDays: keepDays } = config;
+  if (keepDays > 0) {
+    kit.every('prune-images', pruneMilliseconds, async () => {
+      await prune(pullParts, { keepDays, dryRun: false, by: null }, systemContext(kit));
+    });
+  }
   kit.onStop(async () => {
-    await driver.stop();
+    await Promise.all([driver.stop(), pulls.stop()]);
     await locks.close();
   });
 };

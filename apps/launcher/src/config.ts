@@ -27,6 +27,8 @@ const Environment = z.object({
   GANTRY_LAUNCHER_PULL_ATTEMPTS: z.coerce.number().int().min(1).max(10).default(3),
   /** One attempt takes at most so long. */
   GANTRY_LAUNCHER_PULL_TIMEOUT_SECONDS: z.coerce.number().int().min(1).default(1_800),
+  /** Images that nothing needs and nobody has used for so long are removed; 0 = none ever is, unless somebody asks. */
+  GANTRY_LAUNCHER_IMAGE_KEEP_DAYS: z.coerce.number().min(0).max(3_650).default(0),
 });
 
 const read = (variable: string, file: string): Buffer => {
@@ -67,6 +69,7 @@ export const readLauncherConfig = (env: Record<string, string | undefined> = pro
       attempts: own.GANTRY_LAUNCHER_PULL_ATTEMPTS,
       timeoutMilliseconds: own.GANTRY_LAUNCHER_PULL_TIMEOUT_SECONDS * 1_000,
     },
+    imageKeepDays: own.GANTRY_LAUNCHER_IMAGE_KEEP_DAYS,
     maxConcurrentJobs: own.GANTRY_LAUNCHER_MAX_CONCURRENT_JOBS,
   };
 };

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { asPlatformError, PlatformError } from '@gantry/contracts/errors';
 import type { PinnedImage, Reason } from '@gantry/contracts/job';
-import type { PullProgress } from '@gantry/contracts/pull';
+import type { PullProgress } from '@gantry/contracts/job';
 import type { CallContext } from '@gantry/service/context';
 import type { ServiceKit } from '@gantry/service/kit';
 import { askRegistryLogin } from '@gantry/service/registry-login';

@@ -3,6 +3,7 @@ import {
   CheckImage,
   CreateExecutionEnvironment,
   DeleteExecutionEnvironment,
+  ListCurrentImages,
   ListDigestHistory,
   ListExecutionEnvironments,
   ListExecutionEnvironmentUsers,
@@ -41,6 +42,7 @@ import {
 } from './execution-environment.commands.js';
 import {
   executionEnvironmentProjection,
+  listCurrentImages,
   listExecutionEnvironments,
 } from './execution-environment.projection.js';
 import { listUsers } from './execution-environment.users.js';
@@ -125,6 +127,7 @@ const bindRegistry = (kit: ServiceKit, config: RegistryConfig): Registry => {
     return listDigestHistory(registry, input);
   });
   kit.handle(LookUpDigest, (input, context) => lookUpDigest(registry, input, context));
+  kit.handle(ListCurrentImages, async () => ({ images: await listCurrentImages(registry) }));
   kit.handle(MakeDefaultExecutionEnvironment, (input, context) =>
     makeDefaultExecutionEnvironment(registry, input, context),
   );

@@ -176,3 +176,14 @@ const findOne = async (
     });
   return rows[0] ? shown(rows[0]) : null;
 };
+
+/** What every execution environment means now. */
+export const listCurrentImages = async ({
+  pool,
+  schema,
+}: Registry): Promise<{ image: string; digest: string | null }[]> =>
+  (
+    await pool.query<{ image: string; digest: string | null }>(
+      `select distinct image, digest from ${schema}.execution_environment`,
+    )
+  ).rows;

@@ -98,11 +98,13 @@ export const lookUpDigest = async (
     `the execution environment ${environment.name}`,
   );
   const wanted = wantedOf(environment, 'setting');
-  if (!isTold(wanted)) return { digest: environment.digest, platforms: environment.platforms };
+  const { name, image, credentialId, organizationId } = environment;
+  const about = { name, image, credentialId, organizationId, pull: wanted.pull };
+  if (!isTold(wanted)) return { ...about, digest: environment.digest, platforms: environment.platforms };
   const lookup = await registry.lookup.now(environment, wanted.reference, context, false);
   await keepLookup(registry, environment, lookup, 'person', context);
   if (!lookup.found) throw cannotResolve(wanted, lookup.failure, lookup.words);
-  return { digest: lookup.digest, platforms: lookup.platforms };
+  return { ...about, digest: lookup.digest, platforms: lookup.platforms };
 };
 
 /** What an engine found the image to be, which a job of it runs. */

@@ -6,6 +6,7 @@ import { identityCommands, identityEvents } from './identity.js';
 import { imageCommands, imageEvents } from './image.js';
 import { jobCommands, jobEvents } from './job.js';
 import { proofCommands } from './proof.js';
+import { pullCommands, pullEvents } from './pull.js';
 import { recordCommands, recordEvents } from './record.js';
 import { relaunchCommands } from './relaunch.js';
 import { retentionCommands, retentionEvents } from './retention.js';
@@ -18,7 +19,7 @@ export const eventsByService = {
   templates: templateEvents,
   registry: { ...eeEvents, ...imageEvents },
   vault: credentialEvents,
-  launcher: jobEvents,
+  launcher: { ...jobEvents, ...pullEvents },
   ingest: { ...recordEvents, ...retentionEvents },
 } as const satisfies Partial<Record<ServiceName, Record<string, EventSpec>>>;
 
@@ -30,6 +31,7 @@ export const catalogue = {
   ...imageEvents,
   ...credentialEvents,
   ...jobEvents,
+  ...pullEvents,
   ...recordEvents,
   ...retentionEvents,
 };
@@ -46,6 +48,7 @@ export const commands: readonly CommandSpec[] = [
   ...credentialCommands,
   ...jobCommands,
   ...relaunchCommands,
+  ...pullCommands,
   ...recordCommands,
   ...retentionCommands,
   ...proofCommands,

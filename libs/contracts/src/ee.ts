@@ -196,10 +196,22 @@ export const ListDigestHistory = command('registry.execution_environment.history
 });
 /** Asks the image's registry now, for a person who may use it. Errors: not_found, forbidden, refused with the registry's words (as `resolve`). */
 export const LookUpDigest = command('registry.execution_environment.look_up', {
-  callers: ['gateway'],
+  callers: ['gateway', 'launcher'],
   timeoutMilliseconds: 30_000,
   input: z.object({ id: Id }),
-  output: z.object({ digest: z.string().nullable(), platforms: z.array(z.string()).nullable() }),
+  output: ExecutionEnvironment.pick({
+    name: true,
+    image: true,
+    credentialId: true,
+    organizationId: true,
+    digest: true,
+  }).extend({ pull: z.enum(pullPolicies), platforms: z.array(z.string()).nullable() }),
+});
+/** What every execution environment means now, for a clean-up that keeps these images. `digest` is null where only an engine can tell. */
+export const ListCurrentImages = command('registry.execution_environment.current_images', {
+  callers: ['launcher'],
+  input: z.object({}),
+  output: z.object({ images: z.array(ExecutionEnvironment.pick({ image: true, digest: true })) }),
 });
 /** Superusers: the default of jobs that name no execution environment. */
 export const MakeDefaultExecutionEnvironment = command('registry.execution_environment.make_default', {
@@ -287,6 +299,7 @@ export const eeCommands = [
   ListExecutionEnvironments,
   ListDigestHistory,
   LookUpDigest,
+  ListCurrentImages,
   MakeDefaultExecutionEnvironment,
   ResolveExecutionEnvironment,
   CheckImage,

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { command, Id, IdempotencyKey, pageOf, PageRequest } from './command.js';
 import { eeSources, pullPolicies, resolutions } from './ee.js';
 import { event } from './envelope.js';
-import { PullProgress } from './pull.js';
 import { LaunchPrompts, LaunchSnapshot, StoredObject } from './template.js';
 
 /** In Ansible's usual words. `error`: something other than the playbook ended the job; the reason says what. */
@@ -114,6 +113,18 @@ export const JobDispatched = event(
 );
 /** The image was not there, or has to be asked for again. */
 export const JobImagePullStarted = event('job.image_pull_started', 1, jobId.extend({ image: z.string() }));
+/**
+ * How far a pull is, as the engine tells it. `bytes` and `bytesTotal` are those of the layers whose size it has told so far, null
+ * where it tells none (Podman). Podman counts the image's configuration among the layers.
+ */
+export const PullProgress = z.object({
+  layers: z.number().int(),
+  layersDone: z.number().int(),
+  bytes: z.number().nullable(),
+  bytesTotal: z.number().nullable(),
+});
+/** How far a pull is. */
+export type PullProgress = z.output<typeof PullProgress>;
 /** How far the pull is; at most one each two seconds, and the longer it takes, the fewer. */
 export const JobImagePullProgressed = event(
   'job.image_pull_progressed',

@@ -56,6 +56,15 @@ export const createContainerDriver = (host: string): PodDriver => {
     create: async (description) => {
       await docker.createContainer(containerOf(description)).catch((error: unknown) => {
         if (statusOf(error) === 409 || /already in use/.test(messageOf(error))) return;
+        // A clean-up or a person was faster than we: it is looked for again, and pulled.
+        if (statusOf(error) === 404)
+          throw new PlatformError(
+            'unavailable',
+            `The image of the pod has just vanished: ${messageOf(error)}`,
+            {
+              details: { reason: 'image_vanished' },
+            },
+          );
         throw asEngineError(error, host, 'could not make the pod');
       });
     },

@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PullProgress } from '@gantry/contracts/pull';
+import type { PullProgress } from '@gantry/contracts/job';
 import { deleteManifest, pushImage, pushIndex } from '@gantry/testkit/oci-image';
 import { startRegistry, type TestRegistry } from '@gantry/testkit/registry';
 import { createTestCa } from '@gantry/testkit/test-ca';

@@ -6,17 +6,17 @@
 import type { Readable } from 'node:stream';
 import { PlatformError } from '@gantry/contracts/errors';
 import type Docker from 'dockerode';
-import { createProgress, imageTrouble, pullFailure, type PullLine } from '../domain/pull.js';
+import { createProgress, imageTrouble, pullFailure, repositoryOf, type PullLine } from '../domain/pull.js';
 import type { PodDriver, PullOptions, ReadyImage, WantedImage } from '../pod/driver.js';
 import { asEngineError, messageOf, statusOf } from './engine-errors.js';
 
-/** Image references have the tag after the last colon behind the last slash; a digest follows an @. */
-export const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]+$/, '');
-
 type Found = Docker.ImageInspectInfo;
 
-/** Images for a container engine. */
-export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ensureImage' | 'findImage'> => {
+/** Images of a container engine. */
+export const createImages = (
+  docker: Docker,
+  host: string,
+): Pick<PodDriver, 'ensureImage' | 'findImage' | 'removeImage'> => {
   const look = async (reference: string): Promise<Found | null> =>
     docker
       .getImage(reference)
@@ -71,6 +71,15 @@ export const createImages = (docker: Docker, host: string): Pick<PodDriver, 'ens
       const found = await look(reference);
       if (!found) throw pullFailure(reference, 'the engine says it pulled the image, and does not know it');
       return ready(found, true);
+    },
+    removeImage: async (reference) => {
+      try {
+        await docker.getImage(reference).remove();
+        return 'removed';
+      } catch (error) {
+        if (statusOf(error) === 404 || /no such image|image not known/i.test(messageOf(error))) return 'gone';
+        throw asEngineError(error, host, 'keeps the image');
+      }
     },
   };
 };

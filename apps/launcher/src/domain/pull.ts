@@ -1,6 +1,6 @@
 /** Pulling an image: what its failures mean, which of them pass by waiting, and how often its progress is told. Pure. */
 import { PlatformError } from '@gantry/contracts/errors';
-import type { PullProgress } from '@gantry/contracts/pull';
+import type { PullProgress } from '@gantry/contracts/job';
 
 /** Why an image cannot be had, as `details.reason` says it; `image_pull_failed`: for a reason that we do not know. */
 export const imageReasons = [
@@ -17,6 +17,9 @@ export const imageReasons = [
 ] as const;
 /** Why an image cannot be had. */
 export type ImageReason = (typeof imageReasons)[number];
+
+/** Image references have the tag after the last colon behind the last slash; a digest follows an @. */
+export const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]+$/, '');
 
 // In this order: the first that fits an engine's words. Docker Hub says "repository does not exist or may require 'docker login': denied".
 const causes: readonly [RegExp, ImageReason, string][] = [

@@ -3,7 +3,7 @@ import { inflateSync } from 'node:zlib';
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { containerOf } from '../adapters/container-engine.js';
-import { repositoryOf } from '../adapters/container-images.js';
+import { repositoryOf } from '../domain/pull.js';
 import { createSeal } from '../adapters/seal.js';
 import { describePod } from './description.js';
 import { reasonOfEnd } from './ending.js';

@@ -1,5 +1,5 @@
 /** The port to whatever runs pods. Adapters: `adapters/container-engine.ts`; a Kubernetes one will follow. */
-import type { PullProgress } from '@gantry/contracts/pull';
+import type { PullProgress } from '@gantry/contracts/job';
 import type { PodDescription } from './description.js';
 
 /** How a pod is. */
@@ -70,6 +70,8 @@ export interface PodDriver {
   ensureImage(wanted: WantedImage, options: PullOptions): Promise<ReadyImage>;
   /** The image, if it is there already; null if not. Nothing is pulled. */
   findImage(wanted: Pick<WantedImage, 'image' | 'digest'>): Promise<Pick<ReadyImage, 'digest'> | null>;
+  /** Removes an image by `repository@digest`, never by force: throws `refused` with the engine's words while something uses it. */
+  removeImage(reference: string): Promise<'removed' | 'gone'>;
   /** Makes the pod, or finds that it is made. */
   create(description: PodDescription): Promise<void>;
   /** Starts a made pod and hands it its token on standard input. A pod that runs gets the token again, which does no harm. */

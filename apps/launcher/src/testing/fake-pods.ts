@@ -24,6 +24,8 @@ export class FakeMachine {
   before: (method: keyof PodDriver, name: string) => Promise<void> | void = () => undefined;
   /** Called when a pod starts. */
   onStart: (pod: FakePod) => void = () => undefined;
+  /** Images that were removed. */
+  readonly removed: string[] = [];
   /** So many pulls find the registry away. */
   registryAway = 0;
   /** Does a stop end the pod? */
@@ -77,10 +79,11 @@ export class FakeMachine {
           throw new PlatformError('refused', `The image ${image} could not be pulled.`, {
             details: { reason: 'image_not_found' },
           });
+        if (image.includes('pulled')) onPull();
         return {
           reference: `sha256:of-${image}`,
           digest: digest ?? this.images.get(image) ?? 'sha256:d1',
-          pulled: false,
+          pulled: image.includes('pulled'),
           durationMilliseconds: 1,
           sizeBytes: null,
         };
@@ -89,6 +92,11 @@ export class FakeMachine {
         const found = this.images.get(image) ?? 'sha256:d1';
         if (image.includes('missing')) return null;
         return !digest || digest === found || this.untagged.has(digest) ? { digest: digest ?? found } : null;
+      },
+      removeImage: async (reference) => {
+        await this.before('removeImage', reference);
+        this.removed.push(reference);
+        return 'removed';
       },
       create: async (description) => {
         await this.before('create', description.name);

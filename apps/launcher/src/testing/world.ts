@@ -7,7 +7,13 @@ import { createPublisher } from '@gantry/bus/publish';
 import type { Principal } from '@gantry/contracts/access';
 import type { CommandSpec, ReceivedBy } from '@gantry/contracts/command';
 import { CloseGrant, CreateGrant, PinCredentials } from '@gantry/contracts/credential';
-import { CheckImage, NoteDigest, ResolveExecutionEnvironment } from '@gantry/contracts/ee';
+import {
+  CheckImage,
+  ListCurrentImages,
+  LookUpDigest,
+  NoteDigest,
+  ResolveExecutionEnvironment,
+} from '@gantry/contracts/ee';
 import { makeEvent, type EventOf, type EventSpec } from '@gantry/contracts/envelope';
 import { PlatformError, toWire } from '@gantry/contracts/errors';
 import { GetJob, GetTimeline, LaunchJob, type Job, type Reason } from '@gantry/contracts/job';
@@ -59,6 +65,7 @@ export class Neighbours {
   /** Called when a record's cancel is set. */
   onCancel: (jobId: string) => void = () => undefined;
   image = 'localhost/ee:1';
+  currentImages: { image: string; digest: string | null }[] = [];
   snapshot: Partial<LaunchSnapshot> = {};
 
   /** The agent's last word, as ingest would have sealed it. */
@@ -112,6 +119,15 @@ export class Neighbours {
       this.notedDigests.push(digest);
       return {};
     },
+    [LookUpDigest.name]: () => ({
+      name: 'EE',
+      image: this.image,
+      pull: 'missing',
+      digest: 'sha256:d1',
+      organizationId: this.organizationId,
+      platforms: null,
+    }),
+    [ListCurrentImages.name]: () => ({ images: this.currentImages }),
     [PinCredentials.name]: () => ({ credentials: [] }),
     [CreateGrant.name]: (input: ReceivedBy<typeof CreateGrant>) => {
       this.grants.push(input);
@@ -156,7 +172,7 @@ export class Neighbours {
 }
 
 const played: CommandSpec[] = [
-  SnapshotJobTemplate, PinProject, SnapshotInventory, ResolveExecutionEnvironment, NoteDigest, PinCredentials, CreateGrant, CloseGrant, OpenRecord,
+  SnapshotJobTemplate, PinProject, SnapshotInventory, ResolveExecutionEnvironment, LookUpDigest, ListCurrentImages, NoteDigest, PinCredentials, CreateGrant, CloseGrant, OpenRecord,
   CancelRecord, CloseRecord, RepeatSnapshot, CompareInventories, CheckImage, ListHostSummaries,
 ]; // prettier-ignore
 
@@ -216,7 +232,7 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
   const config: LauncherConfig = {
     base: testConfig({ service: 'launcher', postgresUrl: urls['launcher']!, natsUrl: nats.url, keys: issuer.keys, logLevel: (process.env['GANTRY_TEST_LOG'] as 'info') ?? 'silent' }),
     containerHost: 'unix:///nonexistent', podsUrl: 'unix:///run/pods/ingest.sock', podTokenKey: Buffer.alloc(32, 1), agentSource: Buffer.from('pass'),
-    podNetwork: 'none', podLimits: { memoryBytes: 2 ** 30, cpus: 0, processes: 64 }, maxConcurrentJobs: 10, pullSettings: { attempts: 3, timeoutMilliseconds: 60_000 },
+    podNetwork: 'none', podLimits: { memoryBytes: 2 ** 30, cpus: 0, processes: 64 }, maxConcurrentJobs: 10, pullSettings: { attempts: 3, timeoutMilliseconds: 60_000 }, imageKeepDays: 0,
   }; // prettier-ignore
   const job = (jobId: string) => gateway.call(GetJob, { jobId }, { principal: alice });
   let keys = 0;
