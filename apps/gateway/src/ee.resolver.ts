@@ -36,7 +36,7 @@ type ChangeInput = Omit<
 type PinnedImage = NonNullable<Job['pinned']>['image'];
 
 /** What a client handles becomes a member of the result union; the rest stays an error. */
-const refusal = (error: unknown): object => {
+export const refusal = (error: unknown): object => {
   const handled = ['invalid', 'refused', 'forbidden', 'not_found', 'conflict'];
   if (!isPlatformError(error) || !handled.includes(error.code)) throw error;
   const { reason, users } = error.details;

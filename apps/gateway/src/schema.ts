@@ -5,6 +5,7 @@ import { GraphQLScalarType, Kind, type GraphQLSchema, type ValueNode } from 'gra
 import { eeResolvers } from './ee.resolver.js';
 import { identityResolvers } from './identity.resolver.js';
 import { jobResolvers } from './job.resolver.js';
+import { pullResolvers } from './pull.resolver.js';
 import { relaunchResolvers } from './relaunch.resolver.js';
 import { retentionResolvers } from './retention.resolver.js';
 import { templateResolvers } from './template.resolver.js';
@@ -57,6 +58,7 @@ export const createSchema = (): GraphQLSchema =>
       identityResolvers,
       templateResolvers,
       eeResolvers,
+      pullResolvers,
       jobResolvers,
       relaunchResolvers,
       retentionResolvers,

@@ -161,6 +161,25 @@ describe('an image that cannot be had says why, in the words of its registry', (
   });
 });
 
+describe('an image that is removed', () => {
+  it('is gone, unless a container uses it', async () => {
+    const driver = createContainerDriver(engine.host);
+    const { digest } = await pushImage(registry, { repository: 'team/old', tag: '1' });
+    const reference = `${registry.host}/team/old@${digest}`;
+    await ensure({ image: `${registry.host}/team/old:1`, digest });
+    const docker = new Docker({ socketPath: engine.host.replace('unix://', '') });
+    const container = await docker.createContainer({ Image: reference, Cmd: ['/none'] });
+    await expect(driver.removeImage(reference)).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringMatching(/in use|using/),
+    });
+    await container.remove();
+    expect(await driver.removeImage(reference)).toBe('removed');
+    expect(await driver.removeImage(reference)).toBe('gone');
+    expect(await driver.findImage({ image: `${registry.host}/team/old:1`, digest })).toBeNull();
+  });
+});
+
 describe('a pull that is given up', () => {
   let server: Server;
   const held: Socket[] = [];

@@ -1,7 +1,7 @@
 /**
  * Images of a container engine: there already, or pulled; and why not.
  * Verified on Podman 4.3.1 by container-images.int.spec.ts (2026-11): a failed pull answers 200 and says so in its report; an image
- * for another platform is pulled without a word; a connection that is closed ends the pull.
+ * for another platform is pulled without a word; a pull that we leave may go on by itself, and the next one finds what it has fetched.
  */
 import type { Readable } from 'node:stream';
 import { PlatformError } from '@gantry/contracts/errors';
