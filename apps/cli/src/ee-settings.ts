@@ -34,8 +34,7 @@ interface View {
   lookup: { at: string; failure: string | null; words: string | null } | null;
   users: { items: User[]; totalCount: number };
 }
-/** What a mutation answers in place of what was asked for. */
-export interface Refusal {
+interface Refusal {
   code?: string;
   message?: string;
 }
@@ -50,8 +49,7 @@ export interface SettingsOptions {
 
 const EE = `id name description version organization { id name } image pull credential { id name } managed isDefault digest digestSince
   tagMoved { previousDigest digest since } lookup { at failure words } createdAt`;
-/** The selection of it. */
-export const REFUSED = '... on ExecutionEnvironmentRefused { code reason message users { kind id name } }';
+const REFUSED = '... on ExecutionEnvironmentRefused { code reason message users { kind id name } }';
 const short = (digest: string): string => digest.replace(/^(sha\d+):(.{12}).*$/, '$1:$2');
 const time = (at: string): string => at.replace('T', ' ').slice(0, 19);
 
@@ -80,8 +78,7 @@ const show = async (endpoint: Endpoint, id: string): Promise<View> => {
   throw new PlatformError('not_found', `There is no execution environment ${id}, or you may not see it.`);
 };
 
-/** Throws a refusal as the error that it is. */
-export const refuse = ({ code, message }: Refusal): void => {
+const refuse = ({ code, message }: Refusal): void => {
   if (message !== undefined)
     throw new PlatformError(code === 'BAD_USER_INPUT' ? 'invalid' : 'refused', message);
 };

@@ -15,6 +15,7 @@ import {
   upCommand,
 } from './machine.command.js';
 import { migrateCommand, secretsCommand } from './migrate.command.js';
+import { relaunchCommand } from './relaunch.command.js';
 import { retentionCommand } from './retention.command.js';
 import { replayCommand } from './replay.command.js';
 import { exitCodes, report } from './terminal.js';
@@ -105,6 +106,21 @@ program
   .option('-f, --follow', 'its output until it is over')
   .option('--json')
   .action(run(jobCommand));
+program
+  .command('relaunch <job>')
+  .description(
+    'run a past job again: exactly (same image digest, commit, inventory, settings), or as its template is now',
+  )
+  .option('--exact', 'on exactly what it ran on (the default)')
+  .option('--current', "the template as it is now, with the past job's prompts")
+  .option('--failed-hosts', 'only on the hosts that failed or could not be reached')
+  .option('-e, --extra-vars <NAME=VALUE or YAML>', 'extra variables over those of the past job', repeat)
+  .option('-l, --limit <pattern>', 'only these hosts')
+  .option('--plan', 'only say what is identical, changed or missing')
+  .option('--accept', 'start although something has changed (a credential that was rotated)')
+  .option('-f, --follow', 'show the output until the job is over')
+  .option('--json')
+  .action(run(relaunchCommand));
 program
   .command('cancel <id>')
   .description('ask a job to end')

@@ -3,6 +3,7 @@ import {
   CreateCredential,
   ListCredentials,
   ListCredentialTypes,
+  RotateCredential,
   type Credential,
 } from '@gantry/contracts/credential';
 import {
@@ -115,6 +116,14 @@ export const eeResolvers = {
       { input }: { input: InputOf<typeof CreateCredential> },
       { call, load }: Context,
     ) => load.credential.load((await call(CreateCredential, input)).id),
+    rotateCredential: async (
+      _: unknown,
+      { input }: { input: InputOf<typeof RotateCredential> },
+      { call, load }: Context,
+    ) => {
+      await call(RotateCredential, input);
+      return load.credential.load(input.id);
+    },
   },
   ExecutionEnvironment: {
     organization: (ee: ExecutionEnvironment, _: unknown, { load }: Context) =>

@@ -7,6 +7,7 @@ import {
   PinCredentials,
   RedeemGrant,
   RegistryLogin,
+  RotateCredential,
 } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
 import { identifier } from '@gantry/eventlog/sql';
@@ -16,7 +17,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { loadKeyRing, type KeyRing } from './adapters/key-ring.js';
 import { createSecretStore } from './adapters/secret-store.js';
 import type { VaultConfig } from './config.js';
-import { createCredential, pinCredentials } from './credential.commands.js';
+import { createCredential, pinCredentials, rotateCredential } from './credential.commands.js';
 import { credentialProjection, listCredentials } from './credential.projection.js';
 import { typeDefinitions } from './domain/credential-type.js';
 import { endGrant, makeGrant, redeemGrant } from './grant.commands.js';
@@ -58,6 +59,7 @@ const bindVault = (kit: ServiceKit, config: VaultConfig): Vault => {
 
   kit.handle(ListCredentialTypes, async () => ({ items: typeDefinitions.map(({ type }) => type) }));
   kit.handle(CreateCredential, (input, context) => createCredential(vault, input, context));
+  kit.handle(RotateCredential, (input, context) => rotateCredential(vault, input, context));
   kit.handle(ListCredentials, (input, context) => listCredentials(vault, input, context.principal!));
   kit.handle(PinCredentials, (input, context) => pinCredentials(vault, input, context));
   kit.handle(RegistryLogin, (input, context) => registryLogin(vault, input, context));

@@ -1,15 +1,18 @@
 /** Making credentials and choosing those of a job. */
-import { authorize, type Principal } from '@gantry/contracts/access';
+import { authorize, can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import {
   CredentialCreated,
+  CredentialRotated,
   credentialEvents,
+  ENCRYPTED,
   type CreateCredential,
   type PinCredentials,
+  type RotateCredential,
 } from '@gantry/contracts/credential';
 import { makeEvent, parseEvent, type EventOf } from '@gantry/contracts/envelope';
 import { PlatformError } from '@gantry/contracts/errors';
-import { identifier, type Sql } from '@gantry/eventlog/sql';
+import { identifier, withTransaction, type Sql } from '@gantry/eventlog/sql';
 import { newId, type CallContext } from '@gantry/service/context';
 import { once } from '@gantry/service/idempotency';
 import { openFields, sealFields } from './adapters/envelope.js';
@@ -22,8 +25,10 @@ import type { OpenCredential } from './injection.js';
 import { Secret } from './secret.js';
 import type { Vault } from './vault.js';
 
-/** A version of a credential, as its event says it. */
-export type CredentialVersion = EventOf<typeof CredentialCreated>['data'];
+/** A version of a credential, as its events say it. */
+export type CredentialVersion = Omit<EventOf<typeof CredentialCreated>['data'], 'version'> & {
+  version: number;
+};
 
 /** Stream of a credential. */
 const streamOf = (id: string): string => `credential-${id}`;
@@ -61,18 +66,48 @@ export const createCredential = async (
       secretFields: Object.keys(inputs.secret),
     });
     await vault.log.appendIn(sql, streamOf(id), 0, [event], context.meta());
-    const secrets = Object.fromEntries(
-      Object.entries(inputs.secret).map(([field, text]) => [field, new Secret(text)]),
-    );
-    if (Object.keys(secrets).length > 0) {
-      await vault.store.saveCredential(
-        sql,
-        id,
-        1,
-        sealFields(vault.ring(), { kind: 'credential', id, version: 1 }, secrets),
-      );
-    }
+    await saveSecrets(vault, sql, id, 1, inputs.secret);
   });
+};
+
+/** Other inputs from here on; what is left out stays as it is. */
+export const rotateCredential = async (
+  vault: Vault,
+  { id, inputs: given }: ReceivedBy<typeof RotateCredential>,
+  context: CallContext,
+): Promise<OutputOf<typeof RotateCredential>> => {
+  const principal = context.principal as Principal;
+  const before = await readPinned(vault, id.toLowerCase(), 'newest');
+  const { credentialId, name, organizationId } = before;
+  if (!can(principal, 'read', organizationId)) throw noSuchCredential(id);
+  authorize(principal, 'admin', organizationId, `the credential ${name}`);
+  const { definition, plain, secret } = await openCredential(vault, before);
+  const kept = Object.fromEntries(Object.entries(secret).map(([field, value]) => [field, value.reveal()]));
+  const changes = Object.entries(given).filter(([, value]) => value !== ENCRYPTED);
+  const inputs = checkInputs(definition, { ...plain, ...kept, ...Object.fromEntries(changes) });
+  await checkKey(definition, inputs);
+  const version = before.version + 1;
+  await withTransaction(vault.pool, async (sql) => {
+    const data = { credentialId, version, inputs: inputs.plain, secretFields: Object.keys(inputs.secret) };
+    // Each event of its stream is a version: whoever comes second is told.
+    const rotated = makeEvent(CredentialRotated, newId(), data);
+    await vault.log.appendIn(sql, streamOf(credentialId), before.version, [rotated], context.meta());
+    await saveSecrets(vault, sql, credentialId, version, inputs.secret);
+  });
+  return { version };
+};
+
+const saveSecrets = async (
+  vault: Vault,
+  sql: Sql,
+  id: string,
+  version: number,
+  texts: Record<string, string>,
+): Promise<void> => {
+  const secrets = Object.fromEntries(Object.entries(texts).map(([field, text]) => [field, new Secret(text)]));
+  if (Object.keys(secrets).length === 0) return;
+  const sealed = sealFields(vault.ring(), { kind: 'credential', id, version }, secrets);
+  await vault.store.saveCredential(sql, id, version, sealed);
 };
 
 const reserveName = async (
@@ -183,11 +218,12 @@ export const readPinned = async (
   id: string,
   version: number | 'newest',
 ): Promise<CredentialVersion> => {
-  let found: CredentialVersion | undefined;
+  let [newest, found]: (CredentialVersion | undefined)[] = [];
   for (const stored of await log.readStream(streamOf(id))) {
     const event = parseEvent(credentialEvents, stored);
-    if (event?.type !== 'credential.created') continue;
-    if (version === 'newest' || event.data.version === version) found = event.data;
+    if (event?.type !== 'credential.created' && event?.type !== 'credential.rotated') continue;
+    newest = event.type === 'credential.created' ? event.data : { ...newest!, ...event.data };
+    if (version === 'newest' || newest.version === version) found = newest;
   }
   if (found) return found;
   if (version === 'newest') throw noSuchCredential(id);

@@ -4,6 +4,7 @@ import { readable } from '@gantry/contracts/access';
 import type { PageOf, ReceivedBy } from '@gantry/contracts/command';
 import {
   CredentialCreated,
+  CredentialRotated,
   ENCRYPTED,
   credentialEvents,
   type Credential,
@@ -19,12 +20,22 @@ import type { Vault } from './vault.js';
 export const credentialProjection = (table: string): ProjectionDefinition => ({
   name: 'credential',
   tables: ['credential'],
-  types: [CredentialCreated.type],
+  types: [CredentialCreated.type, CredentialRotated.type],
   apply: (event, sql) => applyCredential(table, event, sql),
 });
 
 const applyCredential = async (table: string, stored: StoredEvent, sql: Sql): Promise<void> => {
   const event = parseEvent(credentialEvents, stored);
+  if (event?.type === 'credential.rotated') {
+    const { credentialId, version, inputs, secretFields } = event.data;
+    await sql.query(`update ${table} set version = $2, inputs = $3, secret_fields = $4 where id = $1`, [
+      credentialId,
+      version,
+      JSON.stringify(inputs),
+      secretFields,
+    ]);
+    return;
+  }
   if (event?.type !== 'credential.created') return;
   const { credentialId, name, description, organizationId, credentialType, version, inputs, secretFields } =
     event.data;

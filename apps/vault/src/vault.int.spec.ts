@@ -10,10 +10,12 @@ import {
   CloseGrant,
   CreateCredential,
   CreateGrant,
+  ENCRYPTED,
   ListCredentialTypes,
   ListCredentials,
   PinCredentials,
   RedeemGrant,
+  RotateCredential,
 } from '@gantry/contracts/credential';
 import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
@@ -236,6 +238,61 @@ describe('pinning', () => {
       code: 'refused',
       details: { reason: 'credential_type_twice' },
     });
+  });
+});
+
+describe('a rotation', () => {
+  const rotate = (id: string, inputs: Record<string, unknown>, principal = admin) =>
+    gateway.call(RotateCredential, { id, inputs }, { principal });
+
+  it('gives the next version other values; what is left out stays, and old pins keep their own', async () => {
+    const [before, after] = [canary(), canary()];
+    const id = await create('ssh', { username: 'deploy', password: before, become_password: before });
+    const pinnedBefore = await grantFor([id]);
+    expect(await rotate(id, { username: 'other', password: after, become_password: ENCRYPTED })).toEqual({
+      version: 2,
+    });
+    expect((await list([id]))[0]).toMatchObject({
+      version: 2,
+      inputs: { username: 'other', password: ENCRYPTED, become_password: ENCRYPTED },
+    });
+    const { credentials } = await launcher.call(
+      PinCredentials,
+      { credentialIds: [id], prompted: [] },
+      { principal: withRole('execute') },
+    );
+    expect(credentials).toMatchObject([{ id, version: 2 }]);
+    const grant = { jobId: newId(), epoch: 1 };
+    const key = proofKey.toString('base64url');
+    await launcher.call(CreateGrant, { ...grant, credentials: [{ id, version: 2 }], proofKey: key });
+    const [old, fresh] = [await pod(), await pod()];
+    expect((await fresh.open((await fresh.redeem(grant)).jwe)).passwords).toMatchObject({
+      connection: after,
+      become: before,
+    });
+    expect((await old.open((await old.redeem(pinnedBefore)).jwe)).passwords.connection).toBe(before);
+    const { rows } = await asAdmin.query('select data::text from vault.event_log where stream = $1', [
+      `credential-${id}`,
+    ]);
+    expect(JSON.stringify(rows)).not.toMatch(new RegExp(`${before}|${after}`));
+  });
+
+  it('is for administrators, checks as a creation does, and one of two at once wins', async () => {
+    const id = await create('ssh', { password: canary() });
+    await expect(rotate(id, {}, withRole('use'))).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(rotate(id, {}, testPrincipal())).rejects.toMatchObject({ code: 'not_found' });
+    await expect(rotate(newId(), {})).rejects.toMatchObject({ code: 'not_found' });
+    await expect(rotate(id, { password: 'x' })).rejects.toMatchObject({ code: 'invalid' });
+    const outcomes = await Promise.allSettled([1, 2].map(() => rotate(id, { password: canary() })));
+    const versions = outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value.version : (outcome.reason as { code: string }).code,
+    );
+    expect([
+      [2, 'conflict'],
+      ['conflict', 2],
+      [2, 3],
+      [3, 2],
+    ]).toContainEqual(versions);
   });
 });
 

@@ -46,6 +46,17 @@ export const CredentialCreated = event(
     secretFields: z.array(z.string()),
   }),
 );
+/** Other inputs from here on, at the next version. What was pinned before keeps its own. */
+export const CredentialRotated = event(
+  'credential.rotated',
+  1,
+  z.object({
+    credentialId: Id,
+    version: z.number().int().min(2),
+    inputs: z.record(z.string(), z.unknown()),
+    secretFields: z.array(z.string()),
+  }),
+);
 const PinnedCredential = z.object({ id: Id, version: z.number().int().min(1) });
 /** The pod of this attempt may redeem these credentials. */
 export const GrantCreated = event(
@@ -75,6 +86,7 @@ export const GrantClosed = event('grant.closed', 1, z.object({ jobId: Id, epoch:
 /** The vault's events. */
 export const credentialEvents = {
   CredentialCreated,
+  CredentialRotated,
   GrantCreated,
   GrantRedeemed,
   GrantRedemptionRefused,
@@ -113,6 +125,15 @@ export const CreateCredential = command('vault.credential.create', {
     idempotencyKey: IdempotencyKey.nullish(),
   }),
   output: Created,
+});
+/**
+ * Replaces inputs: those that are given; null takes one away, `$encrypted$` and what is left out stay. Jobs that are launched from then on
+ * get the new values. Needs `admin`. Errors: not_found, forbidden, invalid as when created, conflict (rotated by somebody else at once).
+ */
+export const RotateCredential = command('vault.credential.rotate', {
+  callers: ['gateway'],
+  input: z.object({ id: Id, inputs: z.record(z.string(), z.unknown()) }),
+  output: z.object({ version: z.number().int() }),
 });
 /** By name: those that the person may read. */
 export const ListCredentials = command('vault.credential.list', {
@@ -183,6 +204,7 @@ export const RegistryLogin = command('vault.credential.registry_login', {
 export const credentialCommands = [
   ListCredentialTypes,
   CreateCredential,
+  RotateCredential,
   ListCredentials,
   PinCredentials,
   RegistryLogin,

@@ -3,13 +3,21 @@ import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import * as ees from '../ees/ee.queries.js';
 import * as jobs from '../jobs/job.queries.js';
+import * as relaunch from '../jobs/relaunch.queries.js';
 import * as resources from '../resources/resource.queries.js';
 import * as storage from '../storage/storage.queries.js';
 import * as templates from '../templates/template.queries.js';
 
 const schema = buildSchema(readFileSync(new URL('../../../gateway/schema.graphql', import.meta.url), 'utf8'));
-const documents = Object.entries({ ...ees, ...jobs, ...resources, ...storage, ...templates }).flatMap(
-  ([name, value]) => (typeof value === 'object' && 'text' in value ? [{ name, text: value.text }] : []),
+const documents = Object.entries({
+  ...ees,
+  ...jobs,
+  ...resources,
+  ...storage,
+  ...templates,
+  ...relaunch,
+}).flatMap(([name, value]) =>
+  typeof value === 'object' && 'text' in value ? [{ name, text: value.text }] : [],
 );
 
 describe("the page's documents", () => {

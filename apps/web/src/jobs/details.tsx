@@ -1,12 +1,12 @@
 /** What a job ran on and with, down to the byte. */
-import { Anchor, Code, SimpleGrid, Table, Text, Title } from '@mantine/core';
+import { Anchor, Code, Group, SimpleGrid, Table, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 import { stringify } from 'yaml';
 import { Copyable } from '../shell/copy.js';
 import { shortHash, tellCount, tellInstant } from '../shell/format.js';
 import { Panel } from '../shell/page.js';
-import type { JobDetail } from './job.queries.js';
+import type { JobDetail, JobStatus } from './job.queries.js';
 
 const Facts = ({ title, rows, note }: { title: string; rows: [string, ReactNode][]; note?: string }) => (
   <Panel p="md">
@@ -19,7 +19,7 @@ const Facts = ({ title, rows, note }: { title: string; rows: [string, ReactNode]
         <div key={name}>
           <dt>{name}</dt>
           <dd>
-            {value === null || value === '' || value === undefined ? (
+            {value === null || value === '' || value === undefined || value === false ? (
               <Text span c="dimmed">
                 –
               </Text>
@@ -64,6 +64,13 @@ const words: Record<string, string> = {
   UNKNOWN: 'Unknown',
 };
 
+const JobLink = ({ id, status }: { id: string; status?: JobStatus }) => (
+  <Anchor component={Link} to={`/jobs/${id}`} data-testid="related-job">
+    {id.slice(-12)}
+    {status && ` (${status.toLowerCase()})`}
+  </Anchor>
+);
+
 const Launch = ({ job }: { job: JobDetail }) => (
   <Facts
     title="Launch"
@@ -85,7 +92,24 @@ const Launch = ({ job }: { job: JobDetail }) => (
       ['How', words[job.launchType] ?? job.launchType],
       ['Playbook', <Code key="p">{job.playbook}</Code>],
       ['Mode', job.jobType === 'CHECK' ? 'Check only' : 'Run'],
-      ['Limit', job.limit && <Code key="l">{job.limit}</Code>],
+      [
+        'Limit',
+        job.limitHosts
+          ? `${tellCount(job.limitHosts, 'host')} by name`
+          : job.limit && <Code key="l">{job.limit}</Code>,
+      ],
+      ['Runs again', job.relaunchOf && <JobLink key="r" id={job.relaunchOf.jobId} />],
+      [
+        'Run again as',
+        job.children.nodes.length > 0 && (
+          <Group key="c" gap={6}>
+            {job.children.nodes.map(({ id, status }) => (
+              <JobLink key={id} id={id} status={status} />
+            ))}
+            {job.children.totalCount > job.children.nodes.length && <span>and others</span>}
+          </Group>
+        ),
+      ],
       ['Accepted', tellInstant(job.createdAt)],
       ['Started', job.startedAt && tellInstant(job.startedAt)],
       ['Finished', job.finishedAt && tellInstant(job.finishedAt)],

@@ -30,6 +30,7 @@ import { Events } from './events.js';
 import { Hosts } from './hosts.js';
 import { isOver, jobQuery, jobStatusSubscription, type JobDetail } from './job.queries.js';
 import { Output } from './output.js';
+import { RelaunchDialog } from './relaunch-dialog.js';
 import { StatusBadge } from './status.js';
 import { Tasks } from './tasks.js';
 import { Timeline } from './timeline.js';
@@ -112,15 +113,10 @@ const Notice = ({ job }: { job: JobDetail }) => {
   return null;
 };
 
-const Header = ({
-  job,
-  onCancel,
-  onLaunch,
-}: {
-  job: JobDetail;
-  onCancel: () => void;
-  onLaunch: () => void;
-}) => (
+/** Which dialog is open. */
+type Asked = 'cancel' | 'launch' | 'relaunch' | null;
+
+const Header = ({ job, onAsk }: { job: JobDetail; onAsk: (asked: Asked) => void }) => (
   <Group justify="space-between" align="flex-start" gap="sm" className="job-head">
     <div>
       <Group gap="sm">
@@ -137,6 +133,14 @@ const Header = ({
         </span>
         <span aria-hidden="true">·</span>
         <span>{job.playbook}</span>
+        {job.relaunchOf && (
+          <>
+            <span aria-hidden="true">·</span>
+            <Anchor component={Link} to={`/jobs/${job.relaunchOf.jobId}`} fz="sm" data-testid="parent-job">
+              {job.relaunchOf.mode === 'EXACT' ? 'exactly another job again' : 'another job again'}
+            </Anchor>
+          </>
+        )}
         {job.pinned && (
           <>
             <span aria-hidden="true">·</span>
@@ -152,17 +156,27 @@ const Header = ({
         <Button
           variant="default"
           leftSection={<Ban size={15} />}
-          onClick={onCancel}
+          onClick={() => onAsk('cancel')}
           data-testid="cancel-button"
         >
           {job.cancelRequested ? 'Canceling…' : 'Cancel'}
         </Button>
       )}
-      {job.jobTemplate && (
+      {isOver(job.status) && (
         <Button
           variant="light"
           leftSection={<RotateCw size={15} />}
-          onClick={onLaunch}
+          onClick={() => onAsk('relaunch')}
+          data-testid="relaunch"
+        >
+          Relaunch
+        </Button>
+      )}
+      {!isOver(job.status) && job.jobTemplate && (
+        <Button
+          variant="light"
+          leftSection={<RotateCw size={15} />}
+          onClick={() => onAsk('launch')}
           data-testid="launch-again"
         >
           Launch again
@@ -172,13 +186,35 @@ const Header = ({
   </Group>
 );
 
+const Dialogs = ({ job, asked, onAsk }: { job: JobDetail; asked: Asked; onAsk: (asked: Asked) => void }) => {
+  const close = () => onAsk(null);
+  return (
+    <>
+      <CancelDialog job={job} opened={asked === 'cancel'} onClose={close} />
+      {asked === 'relaunch' && (
+        <RelaunchDialog
+          job={job}
+          onClose={close}
+          onLaunch={job.jobTemplate ? () => onAsk('launch') : undefined}
+        />
+      )}
+      {asked === 'launch' && job.jobTemplate && (
+        <LaunchDialog
+          templateId={job.jobTemplate.id}
+          from={{ extraVars: job.extraVars, limit: job.limit }}
+          onClose={close}
+        />
+      )}
+    </>
+  );
+};
+
 /** The job page. */
 export const JobPage = () => {
   const { id = '', tab = 'output' } = useParams();
   const navigate = useNavigate();
   const { job, problem, loading, refresh } = useJob(id);
-  const [cancelling, setCancelling] = useState(false);
-  const [launching, setLaunching] = useState(false);
+  const [asked, setAsked] = useState<Asked>(null);
   useTitle(job ? `${job.name}: ${job.status.toLowerCase()}` : 'Job');
   if (loading) {
     return (
@@ -220,7 +256,7 @@ export const JobPage = () => {
           {job.id}
         </Text>
       </Text>
-      <Header job={job} onCancel={() => setCancelling(true)} onLaunch={() => setLaunching(true)} />
+      <Header job={job} onAsk={setAsked} />
       <Notice job={job} />
       <Tabs
         value={tab}
@@ -254,14 +290,7 @@ export const JobPage = () => {
           <Details job={job} />
         </Tabs.Panel>
       </Tabs>
-      <CancelDialog job={job} opened={cancelling} onClose={() => setCancelling(false)} />
-      {launching && job.jobTemplate && (
-        <LaunchDialog
-          templateId={job.jobTemplate.id}
-          from={{ extraVars: job.extraVars, limit: job.limit }}
-          onClose={() => setLaunching(false)}
-        />
-      )}
+      <Dialogs job={job} asked={asked} onAsk={setAsked} />
     </div>
   );
 };

@@ -49,6 +49,10 @@ export interface JobDetail extends JobRow {
   playbook: string;
   jobType: string;
   limit: string;
+  /** How many hosts it is limited to by name. */
+  limitHosts: number | null;
+  relaunchOf: { jobId: string; mode: 'EXACT' | 'CURRENT' | 'UNKNOWN'; hosts: string } | null;
+  children: { nodes: { id: string; status: JobStatus; createdAt: string }[]; totalCount: number };
   extraVars: unknown;
   artifacts: unknown;
   pinned: {
@@ -74,7 +78,9 @@ export interface JobDetail extends JobRow {
   record: { lastCounter: number; lastLine: number; sha256: string; exitCode: number | null } | null;
 }
 
-const detail = `${row} organization { id name } jobTemplateVersion playbook jobType limit extraVars artifacts
+const detail = `${row} organization { id name } jobTemplateVersion playbook jobType limit limitHosts extraVars artifacts
+  relaunchOf { jobId mode hosts }
+  children(first: 20) { nodes { id status createdAt } totalCount }
   pinned {
     image { executionEnvironmentId name image digest reason previousDigest }
     project { projectId branch commit archiveSha256 }

@@ -4,6 +4,7 @@ import { CircleAlert, Rocket } from 'lucide-react';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { request } from '../api/client.js';
+import { newKey } from '../api/key.js';
 import { useQuery } from '../api/use-query.js';
 import { ProblemNote, TableSkeleton } from '../shell/states.js';
 import { PromptFields } from './prompt-fields.js';
@@ -15,10 +16,6 @@ export interface LaunchFrom {
   extraVars: unknown;
   limit: string;
 }
-
-/** A key of our own; `crypto.randomUUID` is only there over HTTPS and on localhost. */
-const newKey = (): string =>
-  `web-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
 const Form = ({
   template,
