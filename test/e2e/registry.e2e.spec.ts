@@ -7,7 +7,7 @@ import { deleteManifest, pushImage } from '@gantry/testkit/oci-image';
 import { startRegistry, type TestRegistry } from '@gantry/testkit/registry';
 import { openTestCa } from '@gantry/testkit/test-ca';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ask, containersOf, engine, getJob, launch, machine, over, world, type Job } from './api.js';
+import { ask, containersOf, engine, gantry, getJob, launch, machine, over, world, type Job } from './api.js';
 import { make, makeTemplate, seeded } from './objects.js';
 
 let registry: TestRegistry;
@@ -160,5 +160,43 @@ describe('a job that cannot have its image ends with the reason, and leaves no c
     await change(right);
     await deleteManifest(registry, 'team/gone', digest);
     endsFor(await run(ee), 'image_not_found', /manifest unknown/);
+  });
+});
+
+describe('an image that somebody wants beforehand', () => {
+  it('is pulled by the command line, and removed again when nothing means it any more', async () => {
+    const { digest } = await pushImage(registry, { repository: 'team/early', tag: '1' });
+    const name = `early ${randomUUID()}`;
+    const id = await make('createExecutionEnvironment', 'CreateExecutionEnvironmentInput', {
+      name,
+      organizationId: (await seeded()).organizationId,
+      image: `${registry.host}/team/early:1`,
+      credentialId: await credential(registry),
+    });
+    const pulled = gantry('ee', 'pull', name);
+    expect(pulled, pulled.stderr).toMatchObject({ code: 0 });
+    expect(pulled.stdout).toContain(digest);
+    expect(gantry('ee', 'pull', name).stdout).toContain('is there');
+
+    const prune = (...more: string[]): string => gantry('ee', 'prune', '--keep-days', '0', ...more).stdout;
+    expect(prune('--dry-run')).not.toContain('team/early');
+    await ask('mutation ($id: ID!) { deleteExecutionEnvironment(id: $id) { __typename } }', { id });
+    expect(prune('--dry-run')).toMatch(/team\/early@sha256.*would be removed/);
+    expect(prune()).toMatch(/team\/early@sha256.*removed/);
+    expect(() => engine('image', 'inspect', `${registry.host}/team/early@${digest}`)).toThrow();
+  });
+
+  it('that its registry refuses is told so, with an exit code', async () => {
+    await pushImage(registry, { repository: 'team/closed', tag: '2' });
+    const name = `closed ${randomUUID()}`;
+    await make('createExecutionEnvironment', 'CreateExecutionEnvironmentInput', {
+      name,
+      organizationId: (await seeded()).organizationId,
+      image: `${registry.host}/team/closed:2`,
+      credentialId: await credential(registry, 'not the one'),
+    });
+    const { code, stderr } = gantry('ee', 'pull', name);
+    expect(code).toBe(4);
+    expect(stderr).toContain('authentication required');
   });
 });

@@ -34,7 +34,8 @@ interface View {
   lookup: { at: string; failure: string | null; words: string | null } | null;
   users: { items: User[]; totalCount: number };
 }
-interface Refusal {
+/** What a mutation answers in place of what was asked for. */
+export interface Refusal {
   code?: string;
   message?: string;
 }
@@ -49,7 +50,8 @@ export interface SettingsOptions {
 
 const EE = `id name description version organization { id name } image pull credential { id name } managed isDefault digest digestSince
   tagMoved { previousDigest digest since } lookup { at failure words } createdAt`;
-const REFUSED = '... on ExecutionEnvironmentRefused { code reason message users { kind id name } }';
+/** The selection of it. */
+export const REFUSED = '... on ExecutionEnvironmentRefused { code reason message users { kind id name } }';
 const short = (digest: string): string => digest.replace(/^(sha\d+):(.{12}).*$/, '$1:$2');
 const time = (at: string): string => at.replace('T', ' ').slice(0, 19);
 
@@ -78,7 +80,8 @@ const show = async (endpoint: Endpoint, id: string): Promise<View> => {
   throw new PlatformError('not_found', `There is no execution environment ${id}, or you may not see it.`);
 };
 
-const refuse = ({ code, message }: Refusal): void => {
+/** Throws a refusal as the error that it is. */
+export const refuse = ({ code, message }: Refusal): void => {
   if (message !== undefined)
     throw new PlatformError(code === 'BAD_USER_INPUT' ? 'invalid' : 'refused', message);
 };

@@ -1,5 +1,6 @@
 /** `gantry ee`: execution environments. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { pruneCommand, pullCommand } from './ee-images.js';
 import {
   changeCommand,
   createCommand,
@@ -23,6 +24,10 @@ const pullPolicy = (value: string): string => {
 const version = (value: string): number => {
   if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
   throw new InvalidArgumentError('Give the version that you have read: 1, 2, ...');
+};
+const days = (value: string): number => {
+  if (/^\d{1,4}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('Give a number of days: 0, 1, ...');
 };
 const settings = (command: Command): Command =>
   command
@@ -65,4 +70,15 @@ export const addEeCommands = (program: Command, run: Run): void => {
     .description('ask its registry now what its image means')
     .option('--json')
     .action(run(resolveCommand));
+  ee.command('pull <ee>')
+    .description('have its image pulled to where pods run, before a job needs it')
+    .option('--detach', 'do not wait for its end')
+    .option('--json')
+    .action(run(pullCommand));
+  ee.command('prune')
+    .description('remove images that Gantry has pulled and that nothing needs any more')
+    .option('--keep-days <n>', 'keep what was used within so many days', days, 14)
+    .option('--dry-run', 'only tell which would be removed')
+    .option('--json')
+    .action(run(pruneCommand));
 };
