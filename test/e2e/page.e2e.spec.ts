@@ -259,7 +259,36 @@ describe("a finished job's page", () => {
     await untilFinal(page);
     await page.getByTestId('output-search').fill('the old one runs on');
     await page.locator('.out-text mark').first().waitFor();
-    expect(await page.getByTestId('search-count').textContent()).toMatch(/[1-9]/);
+    const count = page.getByTestId('search-count');
+    await count.filter({ hasText: /^1 of 3$/ }).waitFor();
+    await page.getByRole('button', { name: 'Next match' }).click();
+    await count.filter({ hasText: /^2 of 3$/ }).waitFor();
+    for (let step = 0; step < 2; step++) await page.getByRole('button', { name: 'Previous match' }).click();
+    await count.filter({ hasText: /^3 of 3$/ }).waitFor();
+    await page.getByTestId('only-matches').click();
+    await page.waitForFunction(
+      () => document.querySelectorAll('[data-testid="job-output-line"]').length === 3,
+    );
+    await page.getByTestId('output-search').fill('nobody printed this');
+    await count.filter({ hasText: 'No match' }).waitFor();
+  });
+
+  it('filters its events by result and more, and keeps that in the address', async () => {
+    tab = await openSignedIn(browser, `/jobs/${job.id}/events?status=failed`);
+    const { page } = tab;
+    const rows = page.getByTestId('event-row');
+    await rows.filter({ hasText: 'runner_on_failed' }).first().waitFor();
+    expect(await rows.filter({ hasNotText: 'failed' }).count()).toBe(0);
+    await page.getByTestId('events-status').click();
+    await page.getByRole('option', { name: 'skipped' }).click();
+    await rows.filter({ hasText: 'runner_on_skipped' }).first().waitFor();
+    expect(page.url()).toContain('status=failed%2Cskipped');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('events-play').fill('no such play');
+    await page.getByText('No event matches').waitFor();
+    await page.reload();
+    await page.getByText('No event matches').waitFor();
+    expect(await page.getByTestId('events-play').inputValue()).toBe('no such play');
   });
 });
 

@@ -15,6 +15,7 @@ import {
   ListJobEvents,
   ListTaskSummaries,
   ReadStdout,
+  SearchOutput,
   type JobEventFilter,
   type OutputFormat,
   type ResultStatus,
@@ -213,6 +214,16 @@ export const jobResolvers = {
         format: fromEnum<OutputFormat>(args.format),
         asOf: job.asOf,
       }).catch(orElse({ text: '', startLine: 0, endLine: 0, totalLines: 0 })),
+    outputMatches: async (
+      job: ShownJob,
+      args: { text: string; fromLine: number; backwards: boolean; first: number },
+      { call }: Context,
+    ) => {
+      const { matches, ...page } = await call(SearchOutput, { jobId: job.id, asOf: job.asOf, ...args }).catch(
+        orElse({ matches: [], searchedLine: args.fromLine, complete: true }),
+      );
+      return { ...page, nodes: matches };
+    },
   },
   TaskSummary: {
     totalSeconds: (task: TaskSummary) => task.totalMilliseconds / 1_000,

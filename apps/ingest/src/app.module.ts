@@ -16,6 +16,7 @@ import {
   ListTaskSummaries,
   OpenRecord,
   ReadStdout,
+  SearchOutput,
 } from '@gantry/contracts/record';
 import {
   DescribeRecords,
@@ -77,6 +78,7 @@ const bind = (kit: ServiceKit, config: IngestConfig): Ingest => {
   kit.handle(CloseRecord, async (input, context) => ({ seal: await commands.close(input, context.meta()) }));
   kit.handle(ListJobEvents, (input, { principal }) => queries.events(input, principal!));
   kit.handle(ReadStdout, (input, { principal }) => queries.stdout(input, principal!));
+  kit.handle(SearchOutput, (input, { principal }) => queries.search(input, principal!));
   kit.handle(ListHostSummaries, (input, { principal }) => queries.hosts(input, principal!));
   kit.handle(ListTaskSummaries, (input, { principal }) => queries.tasks(input, principal!));
   kit.handle(GetMoment, (input, { principal }) => queries.moment(input, principal!));

@@ -1,33 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { provision } from '@gantry/eventlog/migrate';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adminPool, provisionIngest } from './testing/world.js';
 
 let database: FreshDatabase;
 let admin: pg.Pool;
 
 beforeAll(async () => {
   database = await freshDatabase();
-  await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      {
-        name: 'ingest',
-        password: 'test-ingest',
-        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-        readerViews: ['job_event', 'record_summary'],
-      },
-    ],
-  });
-  admin = new pg.Pool({ connectionString: database.adminUrl });
-  // The database is dropped under its idle connections.
-  admin.on('error', () => undefined);
+  await provisionIngest(database);
+  admin = adminPool(database);
 });
 afterAll(async () => {
   await admin?.end();

@@ -3,7 +3,6 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { connectNats } from '@gantry/bus/connect';
 import { publishWatched, subscribeLive } from '@gantry/bus/live';
@@ -20,7 +19,6 @@ import {
 } from '@gantry/contracts/record';
 import { RedeemGrant } from '@gantry/contracts/credential';
 import { PlatformError } from '@gantry/contracts/errors';
-import { provision } from '@gantry/eventlog/migrate';
 import { startService, type RunningService } from '@gantry/service/boot';
 import { KIT, ServiceModule } from '@gantry/service/module';
 import type { ServiceKit } from '@gantry/service/kit';
@@ -46,6 +44,7 @@ import type { IngestConfig } from './config.js';
 import { chainStart } from './record.commands.js';
 import { keepForEver } from './retention.js';
 import { createTestPod, type TestPod } from './testing/pod.js';
+import { adminPool, finishOf as lastWordOf, payload, provisionIngest } from './testing/world.js';
 
 const organizationId = newId();
 const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
@@ -98,17 +97,10 @@ beforeAll(async () => {
     startNats(),
     mkdtemp(join(tmpdir(), 'gantry-ingest-')),
   ]);
-  const migrationsDir = fileURLToPath(new URL('../migrations/', import.meta.url));
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      { name: 'ingest', password: 'test-ingest', migrationsDir },
-      { name: 'vault', password: 'test-vault', migrationsDir: null },
-    ],
-  });
-  admin = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  const urls = await provisionIngest(database, [
+    { name: 'vault', password: 'test-vault', migrationsDir: null },
+  ]);
+  admin = adminPool(database, 4);
   issuer = await createTestIssuer();
   const setup = await connectNats({ url: nats.url, name: 'setup' });
   await ensureStreams(setup);
@@ -153,15 +145,6 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const payload = () => ({
-  project,
-  inventory,
-  playbook: 'site.yml',
-  arguments: [],
-  environment: {},
-  extraVars: {},
-  timeoutSeconds: 0,
-});
 const open = async (jobId: string, epoch = 1): Promise<TestPod> => {
   const pod = createTestPod({ port }, jobId, epoch);
   await launcher.call(OpenRecord, {
@@ -169,16 +152,12 @@ const open = async (jobId: string, epoch = 1): Promise<TestPod> => {
     epoch,
     organizationId,
     bearerSha256: pod.bearerSha256,
-    payload: payload(),
+    payload: { ...payload, project, inventory },
   });
   return pod;
 };
 const finishOf = (pod: TestPod, more: object = {}) => ({
-  lastCounter: pod.counter,
-  lastLine: pod.line,
-  hash: pod.head,
-  status: 'successful',
-  exitCode: 0,
+  ...lastWordOf(pod),
   reason: null,
   artifacts: {},
   ...more,
@@ -313,7 +292,7 @@ describe('the door of the pods', () => {
       epoch: 1,
       organizationId,
       bearerSha256: pod.bearerSha256,
-      payload: payload(),
+      payload: { ...payload, project, inventory },
     });
     expect((await pod.send(pod.cut(prints(2)))).body).toEqual({
       committed: 2,
@@ -457,7 +436,7 @@ describe('a finished record', () => {
         epoch: 2,
         organizationId,
         bearerSha256: pod.bearerSha256,
-        payload: payload(),
+        payload: { ...payload, project, inventory },
       }),
     ).rejects.toMatchObject({ code: 'refused' });
   });

@@ -37,6 +37,8 @@ export interface IngestDependencies {
   retention?: RetentionSettings;
   /** Asked when a job is archived. */
   launcher?: AskLauncher;
+  /** How long one page looks for a text; 4 seconds when left out. */
+  searchMilliseconds?: number;
 }
 
 /** A whole ingest. */
@@ -73,7 +75,13 @@ export const createIngest = (deps: IngestDependencies): Ingest => {
     watched: agentLimits.flushMilliseconds,
     unwatched: UNWATCHED_MILLISECONDS,
   });
-  const queries = createRecordQueries({ pool, schema, records, chunks });
+  const queries = createRecordQueries({
+    pool,
+    schema,
+    records,
+    chunks,
+    searchMilliseconds: deps.searchMilliseconds ?? 4_000,
+  });
   const proof = createProofQueries({ pool, log, records });
   const retention = createRetention({
     pool,

@@ -4,94 +4,43 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Finding } from '@gantry/contracts/proof';
 import { ReadChunks, ReadRecordStream, VerifyRecord } from '@gantry/contracts/proof';
-import { createEventLog } from '@gantry/eventlog/log';
-import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
-import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
-import pg from 'pg';
+import type pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createIngest, type Ingest } from './ingest.js';
-import { listenTcp } from './pods.listen.js';
-import { createTestPod, type TestPod } from './testing/pod.js';
+import { adminPool, finishOf, startIngestWorld, type IngestWorld } from './testing/world.js';
 
-const organizationId = newId();
-const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
-let database: FreshDatabase;
-let pool: pg.Pool;
+let world: IngestWorld;
 let admin: pg.Pool;
-let ingest: Ingest;
-let port: number;
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      {
-        name: 'ingest',
-        password: 'test-ingest',
-        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-      },
-    ],
-  });
-  pool = new pg.Pool({ connectionString: urls['ingest']! });
-  admin = new pg.Pool({ connectionString: database.adminUrl, max: 1 });
-  // Cut off when the database is dropped, which may be a moment before its socket is closed.
-  admin.on('error', () => undefined);
+  world = await startIngestWorld();
+  admin = adminPool(world.database, 1);
   await admin.query('alter table ingest.event_log disable trigger all');
-  ingest = createIngest({
-    pool,
-    log: createEventLog({ pool, schema: 'ingest' }),
-    objects: { get: async () => null },
-    redeem: async () => ({ jwe: null }),
-    publishLive: () => undefined,
-    logger: silent,
-  });
-  port = await listenTcp(ingest.podServer(), { host: '127.0.0.1', port: 0 });
 });
 
 afterAll(async () => {
-  await ingest?.stop();
-  await Promise.all([pool?.end(), admin?.end()]);
-  await database?.drop();
+  await admin?.end();
+  await world?.stop();
 });
 
-const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
-const open = async (jobId: string): Promise<TestPod> => {
-  const pod = createTestPod({ port }, jobId);
-  const payload = {
-    project: object, inventory: object, playbook: 'site.yml', arguments: [], environment: {}, extraVars: {}, timeoutSeconds: 0,
-  }; // prettier-ignore
-  const meta = { actor: { kind: 'system' as const, id: 'test', name: 'test' }, correlationId: jobId };
-  await ingest.commands.open(
-    { jobId, epoch: 1, organizationId, bearerSha256: pod.bearerSha256, payload },
-    meta,
-  );
-  return pod;
-};
 const prints = (count: number, from: number): object[] =>
   Array.from({ length: count }, (_, index) => ({ stdout: `line ${from + index} of the output` }));
 
 /** A sealed job of `chunks` chunks of 20 events. */
 const sealedJob = async (chunks = 4): Promise<string> => {
   const jobId = newId();
-  const pod = await open(jobId);
+  const pod = await world.open(jobId);
   for (let chunk = 0; chunk < chunks; chunk++)
     expect((await pod.send(pod.cut(prints(20, chunk * 20)))).status).toBe(200);
-  const finish = { lastCounter: pod.counter, lastLine: pod.line, hash: pod.head, status: 'successful', exitCode: 0 }; // prettier-ignore
-  expect((await pod.call('finish', finish)).status).toBe(200);
+  expect((await pod.call('finish', finishOf(pod))).status).toBe(200);
   return jobId;
 };
 
-const verify = async (jobId: string, principal = reader) => {
+const verify = async (jobId: string, principal = world.reader) => {
   const findings: Finding[] = [];
   for (let [state, calls] = [null as never, 1]; ; calls++) {
-    const page = await ingest.proof.verify(VerifyRecord.input.parse({ jobId, state }), principal);
+    const page = await world.ingest.proof.verify(VerifyRecord.input.parse({ jobId, state }), principal);
     findings.push(...page.findings);
     if (!page.state) return { ...page, findings, calls };
     state = page.state as never;
@@ -118,17 +67,17 @@ describe('a record that nobody touched', () => {
 
   it('is intact while it is written, and says that it has no seal', async () => {
     const jobId = newId();
-    const pod = await open(jobId);
+    const pod = await world.open(jobId);
     await pod.send(pod.cut(prints(5, 0)));
     expect(await verify(jobId)).toMatchObject({ findings: [], seal: null, checkedCounter: 5 });
   });
 
   it('is intact when nothing was ever written, and when a line is no JSON', async () => {
     const empty = newId();
-    await open(empty);
+    await world.open(empty);
     expect((await verify(empty)).findings).toEqual([]);
     const odd = newId();
-    const pod = await open(odd);
+    const pod = await world.open(odd);
     await pod.send(pod.cut(prints(3, 0)));
     await pod.send(pod.cutLines(['not json', '[1]']));
     await pod.send(pod.cut(prints(3, 3)));
@@ -137,7 +86,7 @@ describe('a record that nobody touched', () => {
 
   it('counts the gaps that its agent told of', async () => {
     const jobId = newId();
-    const pod = await open(jobId);
+    const pod = await world.open(jobId);
     await pod.send(pod.cut([{ event: 'gantry_gap', stdout: '[gantry: gap]' }]));
     expect(await verify(jobId)).toMatchObject({ findings: [], gaps: 1 });
   });
@@ -148,9 +97,9 @@ describe('a record that nobody touched', () => {
     const input = { jobId };
     for (const call of [
       () => verify(jobId, stranger),
-      () => ingest.proof.row(input, stranger),
-      () => ingest.proof.chunks(ReadChunks.input.parse(input), stranger),
-      () => ingest.proof.stream(ReadRecordStream.input.parse(input), stranger),
+      () => world.ingest.proof.row(input, stranger),
+      () => world.ingest.proof.chunks(ReadChunks.input.parse(input), stranger),
+      () => world.ingest.proof.stream(ReadRecordStream.input.parse(input), stranger),
     ])
       await expect(call()).rejects.toMatchObject({ code: 'forbidden' });
     await expect(verify(newId())).rejects.toMatchObject({ code: 'not_found' });
@@ -185,7 +134,7 @@ describe('one flipped byte', () => {
   });
 
   it('cannot be made by the service itself in its log', async () => {
-    await expect(pool.query(`update ingest.event_log set type = 'x'`)).rejects.toThrow(/permission/);
+    await expect(world.pool.query(`update ingest.event_log set type = 'x'`)).rejects.toThrow(/permission/);
   });
 
   it.each([
@@ -317,7 +266,7 @@ describe('a record from before there were sums', () => {
 describe('chunks as they are stored', () => {
   it('come whole or in pieces, byte for byte', async () => {
     const jobId = newId();
-    const pod = await open(jobId);
+    const pod = await world.open(jobId);
     const noise = Array.from({ length: 9 }, (_, index) => ({ stdout: randomText(100_000 + index) }));
     await pod.send(pod.cut(prints(3, 0)));
     await pod.send(pod.cut(noise));
@@ -330,7 +279,10 @@ describe('chunks as they are stored', () => {
     let request: { after?: number; offset?: number } = {};
     let calls = 0;
     for (; ; calls++) {
-      const { chunks } = await ingest.proof.chunks(ReadChunks.input.parse({ jobId, ...request }), reader);
+      const { chunks } = await world.ingest.proof.chunks(
+        ReadChunks.input.parse({ jobId, ...request }),
+        world.reader,
+      );
       expect(JSON.stringify(chunks).length).toBeLessThan(1024 * 1024);
       if (chunks.length === 0) break;
       for (const { header, payload, storedLength } of chunks) {

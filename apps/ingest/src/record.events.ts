@@ -4,21 +4,19 @@
  * how far it got.
  */
 import type { JobEvent, JobEventFilter, ResultStatus } from '@gantry/contracts/record';
-import { plainText } from '@gantry/contracts/terminal-text';
 import { fromPostgres, identifier } from '@gantry/eventlog/sql';
-import type { Chunks, Span } from './adapters/chunks.js';
+import { openChunk, type Chunks, type OpenChunk, type Span } from './adapters/chunks.js';
 import type { JobRecord } from './adapters/records.js';
 import { kindNumber } from './domain/facts.js';
+import { createTextSearch, type TextSearch } from './domain/text-search.js';
 import type { QueryDependencies } from './record.queries.js';
 
 /** Bytes of events in one answer: below NATS's limit of 1 MiB a message, JSON's escapes included. */
 const PAGE_BYTES = 400 * 1024;
 /** Chunks that one answer may open: bounds the work of a filter that finds little. */
 const PAGE_CHUNKS = 20;
-/** The same for a search in the text, which costs no answer while it finds nothing. */
-const SEARCH_CHUNKS = 60;
-/** Counters asked of the index when not all of them will match. */
-const CANDIDATES = 2_000;
+/** Up to so many results by the index are opened for a text; of more, it is quicker to look through the record. */
+const CANDIDATES = 200;
 
 /** Events, and how far the page got: further than its last event when what follows does not match. */
 export interface EventPage {
@@ -40,9 +38,9 @@ export const readEvents = async (
   const last = Math.min(end, (filter.before ?? end + 1) - 1);
   if (after >= last) return { events: [], lastCounter: end };
   const range = { after, last, limit };
-  const page = indexable(filter)
-    ? await byIndex(deps, record, range, filter)
-    : await byScan(deps.chunks, record, range, filter);
+  const page =
+    (indexable(filter) && (await byIndex(deps, record, range, filter))) ||
+    (await byScan(deps, record, range, filter));
   return page.lastCounter >= last ? { ...page, lastCounter: end } : page;
 };
 
@@ -54,33 +52,37 @@ interface Range {
 }
 
 const byScan = async (
-  chunks: Chunks,
-  record: JobRecord,
-  range: Range,
-  filter: JobEventFilter,
-): Promise<EventPage> => {
-  const most = filter.text ? SEARCH_CHUNKS : PAGE_CHUNKS;
-  const spans = await chunks.spansFrom(record, range.after + 1, most);
-  return collect(chunks, record, spans, range, matcher(filter));
-};
-
-const byIndex = async (
   deps: QueryDependencies,
   record: JobRecord,
   range: Range,
   filter: JobEventFilter,
 ): Promise<EventPage> => {
-  const asked = filter.text ? Math.max(range.limit, CANDIDATES) : range.limit;
+  const { chunks } = deps;
+  const spans = await chunks.spansFrom(record, range.after + 1, filter.text ? 1 : PAGE_CHUNKS);
+  const pieces =
+    filter.text && spans[0]
+      ? searched(deps, record, spans[0].firstCounter, createTextSearch(filter.text))
+      : opened(chunks, record, spans);
+  return collect(pieces, range, matcher(filter));
+};
+
+/** Null when there are too many candidates for a text to look at one by one. */
+const byIndex = async (
+  deps: QueryDependencies,
+  record: JobRecord,
+  range: Range,
+  filter: JobEventFilter,
+): Promise<EventPage | null> => {
+  const asked = filter.text ? CANDIDATES + 1 : range.limit;
   const counters = await findCounters(deps, record, range, asked, filter);
+  if (counters.length > CANDIDATES && filter.text) return null;
   const known = counters.length < asked ? range.last : counters.at(-1)!;
   if (counters.length === 0) return { events: [], lastCounter: known };
   const wanted = new Set(counters);
   const hasText = textMatcher(filter);
   const spans = await deps.chunks.spansOf(record, counters, PAGE_CHUNKS);
   const page = await collect(
-    deps.chunks,
-    record,
-    spans,
+    opened(deps.chunks, record, spans),
     { ...range, last: known },
     (event) => wanted.has(event.counter) && hasText(event),
   );
@@ -88,22 +90,43 @@ const byIndex = async (
   return page.lastCounter >= counters.at(-1)! ? { ...page, lastCounter: known } : page;
 };
 
-const collect = async (
-  chunks: Chunks,
+/** A chunk to be looked at; null when it is known that nothing in it matches. */
+interface Piece {
+  lastCounter: number;
+  chunk: OpenChunk | null;
+}
+
+async function* opened(chunks: Chunks, record: JobRecord, spans: readonly Span[]): AsyncGenerator<Piece> {
+  for (const span of spans) yield { lastCounter: span.lastCounter, chunk: await chunks.open(record, span) };
+}
+
+/** As many chunks as there is time for; at least one. */
+async function* searched(
+  { chunks, searchMilliseconds }: QueryDependencies,
   record: JobRecord,
-  spans: readonly Span[],
+  from: number,
+  search: TextSearch,
+): AsyncGenerator<Piece> {
+  const started = performance.now();
+  for await (const { raw, firstCounter, lastCounter } of chunks.walk(record, from, false)) {
+    yield { lastCounter, chunk: search.mayHold(raw) ? openChunk(raw, firstCounter) : null };
+    if (performance.now() - started > searchMilliseconds) return;
+  }
+}
+
+const collect = async (
+  pieces: AsyncIterable<Piece>,
   range: Range,
   wanted: (event: JobEvent) => boolean,
 ): Promise<EventPage> => {
   const events: JobEvent[] = [];
   let [bytes, lastCounter] = [0, range.after];
-  for (const span of spans) {
-    const chunk = await chunks.open(record, span);
-    for (const line of chunk.lines) {
+  for await (const { chunk, lastCounter: end } of pieces) {
+    for (const line of chunk?.lines ?? []) {
       if (line.counter <= range.after) continue;
       // Committed after the record was looked at, or out of range: a later page says so.
       if (line.counter > range.last) return { events, lastCounter };
-      const event = chunk.show(line);
+      const event = chunk!.show(line);
       if (wanted(event)) {
         const size = sizeOf(event, line.end - line.start);
         if (events.length > 0 && bytes + size > PAGE_BYTES) return { events, lastCounter };
@@ -113,6 +136,8 @@ const collect = async (
       lastCounter = line.counter;
       if (events.length >= range.limit) return { events, lastCounter };
     }
+    lastCounter = Math.max(lastCounter, Math.min(end, range.last));
+    if (lastCounter >= range.last) return { events, lastCounter };
   }
   return { events, lastCounter };
 };
@@ -188,12 +213,10 @@ const findCounters = async (
   }
 };
 
-/** The text, looked for in what was printed, without colours. */
 const textMatcher = ({ text }: JobEventFilter): ((event: JobEvent) => boolean) => {
   if (!text) return () => true;
-  const needle = text.toLowerCase();
-  return ({ stdout }) =>
-    stdout.length > 0 && stdout.split('\n').map(plainText).join('\n').toLowerCase().includes(needle);
+  const { inOutput } = createTextSearch(text);
+  return ({ stdout }) => inOutput(stdout);
 };
 
 /** The filter on events themselves: for names that the index does not hold, and for text alone. */

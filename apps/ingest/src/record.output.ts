@@ -8,7 +8,7 @@ import { factsOf, textOf } from './domain/facts.js';
 import { createHtmlWriter, escapeHtml } from './domain/output-html.js';
 
 /** Bytes of output in one answer: below NATS's limit of 1 MiB a message, escapes and tags included. */
-const PAGE_BYTES = 400 * 1024;
+export const PAGE_BYTES = 400 * 1024;
 /** Lines of output in one answer. */
 const PAGE_LINES = 10_000;
 /** Chunks looked up at a time. */
@@ -21,7 +21,7 @@ const LONGEST_GROWN_LINE = PAGE_BYTES / 8;
 const COLOUR_LINES = 200;
 
 /** Writes a line in a format. Lines above the page go through it too, for the colours they leave on. */
-type LineWriter = (line: string) => string;
+export type LineWriter = (line: string) => string;
 
 const createWriter = (format: OutputFormat): LineWriter => {
   if (format === 'html') return createHtmlWriter();
@@ -77,7 +77,7 @@ const gather = async (
 };
 
 /** The line as shown, and the bytes it takes in the answer, which is JSON. */
-const writeLine = (
+export const writeLine = (
   write: LineWriter,
   content: string,
   format: OutputFormat,

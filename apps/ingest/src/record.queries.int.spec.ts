@@ -1,91 +1,19 @@
-import { fileURLToPath } from 'node:url';
 import {
   GetMoment,
   ListHostSummaries,
   ListJobEvents,
   ListTaskSummaries,
   ReadStdout,
-  type LiveHint,
 } from '@gantry/contracts/record';
-import { createEventLog } from '@gantry/eventlog/log';
-import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
-import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
-import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createIngest, type Ingest } from './ingest.js';
-import { listenTcp } from './pods.listen.js';
-import { createTestPod, type TestPod } from './testing/pod.js';
+import type { TestPod } from './testing/pod.js';
+import { finishOf, startIngestWorld } from './testing/world.js';
 
-const organizationId = newId();
-const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
-const hints: LiveHint[] = [];
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const { ingest, pool, hints, open, reader, stop } = await startIngestWorld();
+afterAll(stop);
 
-let database: FreshDatabase;
-let pool: pg.Pool;
-let ingest: Ingest;
-let port: number;
-
-beforeAll(async () => {
-  database = await freshDatabase();
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      {
-        name: 'ingest',
-        password: 'test-ingest',
-        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-      },
-    ],
-  });
-  pool = new pg.Pool({ connectionString: urls['ingest']! });
-  ingest = createIngest({
-    pool,
-    log: createEventLog({ pool, schema: 'ingest' }),
-    objects: { get: async () => null },
-    redeem: async () => ({ jwe: null }),
-    publishLive: (hint) => hints.push(hint),
-    logger: silent,
-  });
-  port = await listenTcp(ingest.podServer(), { host: '127.0.0.1', port: 0 });
-});
-
-afterAll(async () => {
-  await ingest?.stop();
-  await pool?.end();
-  await database?.drop();
-});
-
-const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
-const open = async (jobId: string): Promise<TestPod> => {
-  const pod = createTestPod({ port }, jobId);
-  const payload = {
-    project: object,
-    inventory: object,
-    playbook: 'site.yml',
-    arguments: [],
-    environment: {},
-    extraVars: {},
-    timeoutSeconds: 0,
-  };
-  const meta = { actor: { kind: 'system' as const, id: 'test', name: 'test' }, correlationId: jobId };
-  await ingest.commands.open(
-    { jobId, epoch: 1, organizationId, bearerSha256: pod.bearerSha256, payload },
-    meta,
-  );
-  return pod;
-};
-const finishOf = (pod: TestPod) => ({
-  lastCounter: pod.counter,
-  lastLine: pod.line,
-  hash: pod.head,
-  status: 'successful',
-  exitCode: 0,
-});
 const prints = (count: number): object[] =>
   Array.from({ length: count }, (_, index) => ({ stdout: `line ${index}` }));
 const events = (input: object) => ingest.queries.events(ListJobEvents.input.parse(input), reader);
@@ -171,35 +99,6 @@ describe('a job that is searched', () => {
   ])('is found by %s', async (_, filter, counters) => {
     expect(await find(filter)).toEqual(counters);
     expect((await events({ jobId, filter })).lastCounter).toBe(14);
-  });
-
-  it('is searched page by page, each with a bound', async () => {
-    const long = newId();
-    const pod = await open(long);
-    for (let batch = 0; batch < 70; batch++)
-      await pod.send(pod.cut(batch === 65 ? [{ stdout: 'the needle' }] : prints(2)));
-    const filter = { text: 'NEEDLE' };
-    const first = await events({ jobId: long, filter });
-    expect(first).toMatchObject({ events: [], lastCounter: 120, committedCounter: 139 });
-    expect(await events({ jobId: long, filter, after: 120 })).toMatchObject({
-      events: [{ counter: 131 }],
-      lastCounter: 139,
-    });
-  });
-
-  it('has candidates of the index looked through for a text, page by page', async () => {
-    const long = newId();
-    const pod = await open(long);
-    const of = (host: string, stdout: string) => ({ event: 'runner_on_ok', stdout, event_data: { host } });
-    for (let batch = 0; batch < 25; batch++) await pod.send(pod.cut([of('a', 'x'), of('b', 'y')]));
-    await pod.send(pod.cut([of('a', 'needle')]));
-    const filter = { text: 'needle', hosts: ['a'] };
-    const first = await events({ jobId: long, filter });
-    expect(first).toMatchObject({ events: [], lastCounter: 40 });
-    expect(await events({ jobId: long, filter, after: 40 })).toMatchObject({
-      events: [{ counter: 51 }],
-      lastCounter: 51,
-    });
   });
 
   it('is not searched by somebody who may not read it', async () => {

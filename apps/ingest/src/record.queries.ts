@@ -7,12 +7,14 @@ import type {
   ListJobEvents,
   ListTaskSummaries,
   ReadStdout,
+  SearchOutput,
 } from '@gantry/contracts/record';
 import type pg from 'pg';
 import type { Chunks } from './adapters/chunks.js';
 import { noRecord, requireKept, type JobRecord, type Records } from './adapters/records.js';
 import { readEvents } from './record.events.js';
 import { momentAfter, readOutput } from './record.output.js';
+import { searchOutput } from './record.search.js';
 import { hostsAsOf, listHosts, listTasks, tasksAsOf } from './record.summaries.js';
 import { createStableRead } from './stable-read.js';
 
@@ -22,6 +24,8 @@ export interface QueryDependencies {
   schema: string;
   records: Records;
   chunks: Chunks;
+  /** How long one page looks for a text: well below the time that a caller waits for an answer. */
+  searchMilliseconds: number;
 }
 
 type Query<C extends CommandSpec> = (input: ReceivedBy<C>, principal: Principal) => Promise<OutputOf<C>>;
@@ -33,6 +37,7 @@ type Query<C extends CommandSpec> = (input: ReceivedBy<C>, principal: Principal)
 export interface RecordQueries {
   events: Query<typeof ListJobEvents>;
   stdout: Query<typeof ReadStdout>;
+  search: Query<typeof SearchOutput>;
   hosts: Query<typeof ListHostSummaries>;
   tasks: Query<typeof ListTaskSummaries>;
   moment: Query<typeof GetMoment>;
@@ -62,6 +67,10 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
     if (record.pruned) requireKept(record);
     return now(record);
   };
+  const linesOf = async (record: JobRecord, asOf: number | null | undefined): Promise<number> =>
+    typeof asOf === 'number' && asOf < record.lastCounter
+      ? (await momentAfter(chunks, record, asOf)).line
+      : record.lastLine;
   return {
     events: async ({ jobId, after, limit, filter }, principal) => {
       const record = await allowed(jobId, principal);
@@ -77,14 +86,15 @@ export const createRecordQueries = (deps: QueryDependencies): RecordQueries => {
     },
     stdout: async ({ jobId, startLine, endLine, format, asOf }, principal) =>
       stable(await allowed(jobId, principal), async (record) => {
-        const totalLines =
-          typeof asOf === 'number' && asOf < record.lastCounter
-            ? (await momentAfter(chunks, record, asOf)).line
-            : record.lastLine;
+        const totalLines = await linesOf(record, asOf);
         const end = Math.min(endLine ?? totalLines, totalLines);
         const { text, line } = await readOutput(chunks, record, startLine, end, format);
         return { text, startLine, endLine: Math.max(line, startLine), totalLines };
       }),
+    search: async ({ jobId, asOf, ...asked }, principal) =>
+      stable(await allowed(jobId, principal), async (record) =>
+        searchOutput(chunks, record, await linesOf(record, asOf), asked, deps.searchMilliseconds),
+      ),
     hosts: ({ jobId, first, after, asOf, failedOnly }, principal) =>
       summaries(
         jobId,

@@ -110,8 +110,35 @@ const count = (condition: string): string => `count(*) filter (where ${condition
  */
 const slowestHost = `(2147483647 - (max((coalesce(duration_ms, 0)::bigint << 31) | (2147483647 - host_id)) & 2147483647))::int`;
 
+/** The index up to event $3 (of job $1 on day $2), counted by one of its ids. */
+const countedBy = (tables: string, id: 'host_id' | 'task_id', columns: string): string =>
+  `counted as (
+     select ${id}, ${columns} from ${tables}.job_event_index
+     where job_number = $1 and day = $2 and counter <= $3 and ${id} is not null and ${results} group by ${id}
+   )`;
+
+/** A page of what was after event `asOf`: a query of job $1, day $2, `asOf` $3, after $4, limit $5, whose rows each say the `total`. */
+const pageAsOf = async <T extends object>(
+  pool: pg.Pool,
+  text: string,
+  record: JobRecord,
+  asOf: number,
+  first: number,
+  after: string | number,
+) => {
+  const rows = await query<T & { total: number }>(pool, text, [
+    record.number,
+    record.day,
+    asOf,
+    after,
+    first + 1,
+  ]);
+  const items = rows.map(({ total: _, ...row }) => row as unknown as T);
+  return pageOf(items, first, rows[0]?.total ?? 0);
+};
+
 /** The hosts as they were after event `asOf`, by the results that the index has up to there. */
-export const hostsAsOf = async (
+export const hostsAsOf = (
   { pool, schema }: QueryDependencies,
   record: JobRecord,
   asOf: number,
@@ -119,28 +146,32 @@ export const hostsAsOf = async (
   after: string,
 ): Promise<HostPage> => {
   const tables = identifier(schema);
-  const rows = await query<HostPage['items'][number] & { total: number }>(
+  const columns = counts.map((name) => `${count(countedAs[name])} as ${name}`).join(', ');
+  return pageAsOf(
     pool,
-    `with counted as (
-       select host_id, ${counts.map((name) => `${count(countedAs[name])} as ${name}`).join(', ')}
-       from ${tables}.job_event_index
-       where job_number = $1 and day = $2 and counter <= $3 and host_id is not null and ${results} group by host_id
-     )
+    `with ${countedBy(tables, 'host_id', columns)}
      select host.name as host, ${counts.map((name) => `counted.${name}`).join(', ')}, (select count(*)::int from counted) as total
      from counted join ${tables}.job_host as host on host.job_number = $1 and host.host_id = counted.host_id
      where host.name > $4 order by host.name limit $5`,
-    [record.number, record.day, asOf, after, first + 1],
-  );
-  const total = rows[0]?.total ?? 0;
-  return pageOf(
-    rows.map(({ total: _, ...row }) => row),
+    record,
+    asOf,
     first,
-    total,
+    after,
   );
 };
 
+/** What a task's results count as: a host's `failures` and `dark` by other names. */
+const taskCountedAs = {
+  ok: countedAs.ok,
+  changed: countedAs.changed,
+  failed: countedAs.failures,
+  unreachable: countedAs.dark,
+  skipped: countedAs.skipped,
+  ignored: countedAs.ignored,
+} satisfies Record<(typeof taskCounts)[number], string>;
+
 /** The tasks that had begun by event `asOf`, with their results up to there. */
-export const tasksAsOf = async (
+export const tasksAsOf = (
   { pool, schema }: QueryDependencies,
   record: JobRecord,
   asOf: number,
@@ -148,18 +179,13 @@ export const tasksAsOf = async (
   after: number,
 ): Promise<TaskPage> => {
   const tables = identifier(schema);
-  const rows = await query<TaskPage['items'][number] & { total: number }>(
+  const columns = `${taskCounts.map((name) => `${count(taskCountedAs[name])} as ${name}`).join(', ')},
+     sum(duration_ms)::float8 as total_ms, max(duration_ms) as longest_ms, ${slowestHost} as slowest_host_id`;
+  return pageAsOf(
     pool,
     `with begun as (
        select * from ${tables}.job_task_summary where job_number = $1 and first_counter <= $3
-     ), counted as (
-       select task_id, ${count(countedAs.ok)} as ok, ${count(countedAs.changed)} as changed, ${count(countedAs.failures)} as failed,
-         ${count(countedAs.dark)} as unreachable, ${count(countedAs.skipped)} as skipped, ${count(countedAs.ignored)} as ignored,
-         sum(duration_ms)::float8 as total_ms, max(duration_ms) as longest_ms,
-         ${slowestHost} as slowest_host_id
-       from ${tables}.job_event_index
-       where job_number = $1 and day = $2 and counter <= $3 and task_id is not null and ${results} group by task_id
-     )
+     ), ${countedBy(tables, 'task_id', columns)}
      select begun.first_counter as "firstCounter", task.uuid, task.name as task, task.play, task.role,
        to_json(begun.started_at at time zone 'utc') #>> '{}' || 'Z' as "startedAt", null as "endedAt",
        ${taskCounts.map((name) => `coalesce(counted.${name}, 0) as ${name}`).join(', ')},
@@ -168,12 +194,9 @@ export const tasksAsOf = async (
      from begun join ${tables}.job_task as task using (job_number, task_id) left join counted using (task_id)
        left join ${tables}.job_host as host on host.job_number = $1 and host.host_id = counted.slowest_host_id
      where begun.first_counter > $4 order by begun.first_counter limit $5`,
-    [record.number, record.day, asOf, after, first + 1],
-  );
-  const total = rows[0]?.total ?? 0;
-  return pageOf(
-    rows.map(({ total: _, ...row }) => row),
+    record,
+    asOf,
     first,
-    total,
+    after,
   );
 };

@@ -9,20 +9,19 @@ import { connectNats } from '@gantry/bus/connect';
 import { ensureStreams } from '@gantry/bus/streams';
 import { OpenRecord } from '@gantry/contracts/record';
 import { headers, streamNames } from '@gantry/contracts/subjects';
-import { provision } from '@gantry/eventlog/migrate';
 import { createTestCaller, type TestCaller } from '@gantry/service/testing';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats, type NatsServer } from '@gantry/testkit/nats';
 import { freshDatabase, type FreshDatabase } from '@gantry/testkit/postgres';
 import { DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import pg from 'pg';
+import type pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chainStart } from './record.commands.js';
 import { createTestPod, type PodReply, type TestBatch, type TestPod } from './testing/pod.js';
+import { adminPool, payload, provisionIngest } from './testing/world.js';
 
-const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
 const HOSTS = 5;
 
 interface Replica {
@@ -89,20 +88,9 @@ const kill = async (replica: Replica, signal: NodeJS.Signals): Promise<void> => 
 
 beforeAll(async () => {
   [database, nats] = await Promise.all([freshDatabase(), startNats()]);
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [
-      {
-        name: 'ingest',
-        password: 'test-ingest',
-        migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-      },
-    ],
-  });
+  const urls = await provisionIngest(database);
   postgresUrl = urls['ingest']!;
-  admin = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  admin = adminPool(database, 4);
   connection = await connectNats({ url: nats.url, name: 'test' });
   await ensureStreams(connection);
   replicas = [0, 1].map(() => ({ pods: 0, process: null }));
@@ -128,15 +116,7 @@ const openAgent = async (): Promise<Agent> => {
     epoch: 1,
     organizationId: newId(),
     bearerSha256: pod.bearerSha256,
-    payload: {
-      project: object,
-      inventory: object,
-      playbook: 'site.yml',
-      arguments: [],
-      environment: {},
-      extraVars: {},
-      timeoutSeconds: 0,
-    },
+    payload,
   });
   return { jobId, pod, target, calls: 0 };
 };

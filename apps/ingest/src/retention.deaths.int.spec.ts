@@ -8,7 +8,8 @@ import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addDays } from './domain/retention.js';
-import { meta, startRetentionWorld } from './testing/retention-world.js';
+import { startRetentionWorld } from './testing/retention-world.js';
+import { meta } from './testing/world.js';
 
 const database = await freshDatabase();
 const home = await mkdtemp(join(tmpdir(), 'gantry-retention-'));

@@ -14,7 +14,8 @@ import { v7 as newId } from 'uuid';
 import { afterAll, describe, expect, it } from 'vitest';
 import { addDays, partitionFor } from './domain/retention.js';
 import type { Archive } from './retention.port.js';
-import { meta, migrations, startRetentionWorld, superuser, type TestJob } from './testing/retention-world.js';
+import { startRetentionWorld, superuser, type TestJob } from './testing/retention-world.js';
+import { meta, migrations } from './testing/world.js';
 
 const database = await freshDatabase();
 const home = await mkdtemp(join(tmpdir(), 'gantry-retention-'));

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { connectNats } from '@gantry/bus/connect';
 import { ensureStreams } from '@gantry/bus/streams';
 import { OpenRecord } from '@gantry/contracts/record';
@@ -8,31 +7,19 @@ import {
   RemoveRetentionRule,
   SetRetentionRule,
 } from '@gantry/contracts/retention';
-import { provision } from '@gantry/eventlog/migrate';
 import { startService } from '@gantry/service/boot';
 import { createTestCaller, createTestIssuer, testConfig, testPrincipal } from '@gantry/service/testing';
 import { startNats } from '@gantry/testkit/nats';
 import { freshDatabase } from '@gantry/testkit/postgres';
-import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ingestModule } from './app.module.js';
 import type { IngestConfig } from './config.js';
 import { keepForEver } from './retention.js';
+import { adminPool, payload, provisionIngest } from './testing/world.js';
 
 const [database, nats, issuer] = await Promise.all([freshDatabase(), startNats(), createTestIssuer()]);
-const urls = await provision({
-  adminUrl: database.adminUrl,
-  database: database.name,
-  rolePrefix: database.rolePrefix,
-  services: [
-    {
-      name: 'ingest',
-      password: 'test-ingest',
-      migrationsDir: fileURLToPath(new URL('../migrations/', import.meta.url)),
-    },
-  ],
-});
+const urls = await provisionIngest(database);
 const setup = await connectNats({ url: nats.url, name: 'setup' });
 await ensureStreams(setup);
 await setup.close();
@@ -50,7 +37,7 @@ const [launcher, gateway] = await Promise.all(
     createTestCaller({ natsUrl: nats.url, service, issuer }),
   ),
 );
-const admin = new pg.Pool({ connectionString: database.adminUrl });
+const admin = adminPool(database);
 
 afterAll(async () => {
   await Promise.all([launcher!.close(), gateway!.close()]);
@@ -63,17 +50,6 @@ afterAll(async () => {
 const organizationId = newId();
 const reader = testPrincipal({ organizations: { [organizationId]: ['read'] } });
 const stranger = testPrincipal();
-const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
-const payload = {
-  project: object,
-  inventory: object,
-  playbook: 'site.yml',
-  arguments: [],
-  environment: {},
-  extraVars: {},
-  timeoutSeconds: 0,
-};
-
 describe('a retention rule', () => {
   const own = testPrincipal({ organizations: { [organizationId]: ['admin'] } });
   const jobTemplateId = newId();

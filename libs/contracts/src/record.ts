@@ -179,6 +179,36 @@ export const ReadStdout = command('ingest.stdout.read', {
     totalLines: z.number().int(),
   }),
 });
+/** A line of output that holds what was looked for. */
+export const OutputMatch = z.object({
+  line: z.number().int(),
+  /** As printed, with its escapes. */
+  text: z.string(),
+});
+/** A line of output that holds what was looked for. */
+export type OutputMatch = z.output<typeof OutputMatch>;
+/**
+ * Lines of the output that hold `text` (upper and lower case are the same, colours aside): those from `fromLine` on, or `backwards`
+ * those above it, the nearest `first` of them. `matches` are in the order of the output. `searchedLine` says how far the search got:
+ * on to that line (which is not looked at yet), or back to it (which is); `complete` that nothing is left in that direction. A page ends
+ * after some seconds or about 400 KB. With `asOf` the output is what it was after that event. Errors: not_found, forbidden.
+ */
+export const SearchOutput = command('ingest.output.search', {
+  callers: ['gateway'],
+  input: z.object({
+    jobId: Id,
+    text: JobEventFilter.shape.text.unwrap().unwrap(),
+    fromLine: z.number().int().min(0).default(0),
+    backwards: z.boolean().default(false),
+    first: z.number().int().min(1).max(1_000).default(200),
+    asOf: z.number().int().min(0).nullish(),
+  }),
+  output: z.object({
+    matches: z.array(OutputMatch),
+    searchedLine: z.number().int(),
+    complete: z.boolean(),
+  }),
+});
 /** Results of one host in a job, by Ansible's own counters. */
 export const HostSummary = z.object({
   host: z.string(),
@@ -269,6 +299,7 @@ export const recordCommands = [
   CloseRecord,
   ListJobEvents,
   ReadStdout,
+  SearchOutput,
   ListHostSummaries,
   ListTaskSummaries,
   GetMoment,

@@ -36,9 +36,23 @@ export interface Chunks {
   /** The chunks that hold these counters (ascending), at most `limit`. */
   spansOf(record: JobRecord, counters: readonly number[], limit: number): Promise<Span[]>;
   open(record: JobRecord, span: Span): Promise<OpenChunk>;
+  /**
+   * All chunks from the one that begins with `firstCounter` on, or backwards, as bytes: for a search, which looks at many and
+   * opens few. Keeps none; the next ones are read while the last are looked at.
+   */
+  walk(record: JobRecord, firstCounter: number, backwards: boolean): AsyncGenerator<RawChunk>;
 }
 
-const unzip = promisify(gunzip);
+/** A chunk, decompressed only. */
+export type RawChunk = Span & { raw: Buffer };
+
+const gunzipped = promisify(gunzip);
+/** In one piece: zlib's own of 16 KB take four times as long. */
+const unzip = (payload: Buffer, { rawLength }: Span): Promise<Buffer> =>
+  gunzipped(payload, { maxOutputLength: rawLength + 1, chunkSize: Math.max(rawLength + 1, 64) });
+
+/** Chunks that a walk reads at once. */
+const WALK_CHUNKS = 16;
 
 /** Over a schema's tables. `cacheBytes`: decompressed bytes kept; parsed they take about four times as much. */
 export const createChunks = (settings: { pool: pg.Pool; schema: string; cacheBytes?: number }): Chunks => {
@@ -63,8 +77,17 @@ export const createChunks = (settings: { pool: pg.Pool; schema: string; cacheByt
         'defect',
         `The chunk of job ${record.jobId} that begins with event ${span.firstCounter} is gone.`,
       );
-    const raw = await unzip(rows[0].payload, { maxOutputLength: span.rawLength + 1 });
-    return openChunk(raw, span.firstCounter);
+    return openChunk(await unzip(rows[0].payload, span), span.firstCounter);
+  };
+  const readOn = async (record: JobRecord, from: number, backwards: boolean): Promise<RawChunk[]> => {
+    const rows = await query<Span & { payload: Buffer }>(
+      `select ${columns}, payload from ${table} where day = $1 and job_id = $2 and first_counter ${backwards ? '<=' : '>='} $3
+       order by first_counter ${backwards ? 'desc' : 'asc'} limit $4`,
+      [record.day, record.jobId, from, WALK_CHUNKS],
+    );
+    return Promise.all(
+      rows.map(async ({ payload, ...span }) => ({ ...span, raw: await unzip(payload, span) })),
+    );
   };
   return {
     spansFrom: (record, counter, limit) =>
@@ -91,6 +114,16 @@ export const createChunks = (settings: { pool: pg.Pool; schema: string; cacheByt
       ),
     open: (record, span) =>
       cache(`${record.jobId}:${span.firstCounter}`, span.rawLength, () => load(record, span)),
+    async *walk(record, firstCounter, backwards) {
+      for (let next = readOn(record, firstCounter, backwards); ;) {
+        const chunks = await next;
+        if (chunks.length === 0) return;
+        next = readOn(record, chunks.at(-1)!.firstCounter + (backwards ? -1 : 1), backwards);
+        // Whoever has found enough does not come back for it.
+        next.catch(() => undefined);
+        yield* chunks;
+      }
+    },
   };
 };
 

@@ -2,31 +2,24 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Job } from '@gantry/contracts/job';
-import { createEventLog } from '@gantry/eventlog/log';
-import { provision } from '@gantry/eventlog/migrate';
 import { testPrincipal } from '@gantry/service/testing';
 import pg from 'pg';
 import { v7 as newId } from 'uuid';
 import { expect } from 'vitest';
 import { createFileArchive } from '../adapters/archive-files.js';
 import { NO_TEMPLATE, partitionFor } from '../domain/retention.js';
-import { createIngest, type Ingest } from '../ingest.js';
+import type { Ingest } from '../ingest.js';
 import { listenTcp } from '../pods.listen.js';
 import type { RetentionSettings } from '../retention.js';
 import { createTestPod, type TestPod } from './pod.js';
+import { adminPool, finishOf, ingestOver, meta, payload, provisionIngest } from './world.js';
 
-/** Where ingest's migrations lie. */
-export const migrations = fileURLToPath(new URL('../../migrations/', import.meta.url));
 /** May see everything. */
 export const superuser = testPrincipal({ superuser: true });
-/** In whose name the tests act. */
-export const meta = { actor: { kind: 'system' as const, id: 'test', name: 'test' }, correlationId: 'test' };
 
 const KEEP_DAYS = 30;
 const never = new AbortController().signal;
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 /** The launcher's word, as ingest gets it of a job that is over. */
 const toldJob = (jobId: string): Job => ({
   id: jobId,
@@ -49,17 +42,6 @@ const toldJob = (jobId: string): Job => ({
   record: null,
   artifacts: {},
 });
-const object = { sha256: '0'.repeat(64), sizeBytes: 1 };
-const payload = {
-  project: object,
-  inventory: object,
-  playbook: 'site.yml',
-  arguments: [],
-  environment: {},
-  extraVars: {},
-  timeoutSeconds: 0,
-};
-
 /** A job and the pod that speaks for it. */
 export interface TestJob {
   jobId: string;
@@ -74,24 +56,13 @@ export const startRetentionWorld = async (
   database: { adminUrl: string; name: string; rolePrefix: string },
   home: string,
 ) => {
-  const urls = await provision({
-    adminUrl: database.adminUrl,
-    database: database.name,
-    rolePrefix: database.rolePrefix,
-    services: [{ name: 'ingest', password: 'test-ingest', migrationsDir: migrations }],
-  });
-  const admin = new pg.Pool({ connectionString: database.adminUrl, max: 6 });
+  const urls = await provisionIngest(database);
+  const admin = adminPool(database);
   const url = urls['ingest']!;
   const pool = new pg.Pool({ connectionString: url });
   const archive = createFileArchive(join(home, 'archive'));
   const ingestWith = (settings: Partial<RetentionSettings> = {}, over: pg.Pool = pool): Ingest =>
-    createIngest({
-      pool: over,
-      log: createEventLog({ pool: over, schema: 'ingest' }),
-      objects: { get: async () => null },
-      redeem: async () => ({ jwe: null }),
-      publishLive: () => undefined,
-      logger: silent as never,
+    ingestOver(over, {
       launcher: async ({ jobId }) => ({ job: toldJob(jobId), events: [], hasMore: false }),
       retention: {
         keepDays: KEEP_DAYS,
@@ -149,16 +120,7 @@ export const startRetentionWorld = async (
   };
   const end = async (job: TestJob): Promise<void> => {
     const { pod, jobId } = job;
-    const finish = {
-      lastCounter: pod.counter,
-      lastLine: pod.line,
-      hash: pod.head,
-      status: 'successful',
-      exitCode: 0,
-      reason: null,
-      artifacts: {},
-    };
-    expect((await pod.call('finish', finish)).status).toBe(200);
+    expect((await pod.call('finish', { ...finishOf(pod), reason: null, artifacts: {} })).status).toBe(200);
     await ingest.commands.close({ jobId, epoch: 1, reason: null }, meta);
   };
   const runJob = async (

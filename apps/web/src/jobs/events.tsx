@@ -1,31 +1,15 @@
 /** The structured events of a job: found, filtered, looked at whole. */
-import { Button, Group, SegmentedControl, Select, Text, TextInput } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { ListTree, X } from 'lucide-react';
+import { ListTree } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { tellClock } from '../shell/format.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
 import { EventDrawer } from './event-drawer.js';
-import { isOver, type EventFilter, type JobDetail, type JobEvent } from './job.queries.js';
+import { filterIn } from './event-filter.js';
+import { EventTools } from './event-tools.js';
+import { isOver, type JobDetail, type JobEvent } from './job.queries.js';
 import { useEvents } from './use-events.js';
-
-const kinds = [
-  'runner_on_ok',
-  'runner_on_failed',
-  'runner_on_unreachable',
-  'runner_on_skipped',
-  'runner_item_on_ok',
-  'runner_item_on_failed',
-  'playbook_on_start',
-  'playbook_on_play_start',
-  'playbook_on_task_start',
-  'playbook_on_stats',
-  'verbose',
-  'error',
-  'warning',
-];
 
 const look = (event: JobEvent): { className: string; word: string } => {
   if (event.event === 'runner_on_unreachable') return { className: 'is-dark', word: 'unreachable' };
@@ -56,100 +40,10 @@ const Row = ({ event, onOpen }: { event: JobEvent; onOpen: () => void }) => {
   );
 };
 
-/** What is asked for: kept here, and the task in the address, so that the Tasks tab can lead to it. */
-const useFilter = () => {
-  const [which, setWhich] = useState('all');
-  const [kind, setKind] = useState<string | null>(null);
-  const [host, setHost] = useState('');
-  const [askedHost] = useDebouncedValue(host.trim(), 300);
-  const [text, setText] = useState('');
-  const [askedText] = useDebouncedValue(text.trim(), 300);
-  const [search, setSearch] = useSearchParams();
-  const task = search.get('task');
-  const filter: EventFilter = {
-    ...(which === 'failed' && { failedOnly: true }),
-    ...(which === 'changed' && { changedOnly: true }),
-    ...(kind && { events: [kind] }),
-    ...(askedHost && { hosts: [askedHost] }),
-    ...(task && { tasks: [task] }),
-    ...(askedText && { text: askedText }),
-  };
-  const leaveTask = () => setSearch({}, { replace: true });
-  return { filter, which, setWhich, kind, setKind, host, setHost, text, setText, task, leaveTask };
-};
-
-/** The bar above the events. */
-const EventTools = ({
-  asked,
-  events,
-  more,
-}: {
-  asked: ReturnType<typeof useFilter>;
-  events: readonly JobEvent[];
-  more: boolean;
-}) => (
-  <Group className="out-tools" gap="xs" role="toolbar" aria-label="Which events">
-    <SegmentedControl
-      size="xs"
-      value={asked.which}
-      onChange={asked.setWhich}
-      data={[
-        { value: 'all', label: 'All' },
-        { value: 'failed', label: 'Failed' },
-        { value: 'changed', label: 'Changed' },
-      ]}
-    />
-    <Select
-      size="xs"
-      aria-label="Kind"
-      placeholder="Any kind"
-      data={kinds}
-      value={asked.kind}
-      onChange={asked.setKind}
-      clearable
-      searchable
-      w={190}
-    />
-    <TextInput
-      size="xs"
-      aria-label="Host"
-      placeholder="Host, whole name"
-      value={asked.host}
-      onChange={(event) => asked.setHost(event.currentTarget.value)}
-      w={150}
-    />
-    <TextInput
-      size="xs"
-      aria-label="Text"
-      placeholder="Text in the output"
-      value={asked.text}
-      onChange={(event) => asked.setText(event.currentTarget.value)}
-      maxLength={200}
-      w={170}
-      data-testid="events-text"
-    />
-    {asked.task && (
-      <Button
-        size="compact-xs"
-        variant="light"
-        rightSection={<X size={12} />}
-        onClick={asked.leaveTask}
-        data-testid="events-task"
-      >
-        {events.find((event) => event.task)?.task ?? 'one task'}
-      </Button>
-    )}
-    <Text fz="xs" c="dimmed" ml="auto" className="tabular">
-      {events.length.toLocaleString()}
-      {more ? '+' : ''} events
-    </Text>
-  </Group>
-);
-
 /** The Events tab. */
 export const Events = ({ job }: { job: JobDetail }) => {
-  const asked = useFilter();
-  const { filter } = asked;
+  const [search] = useSearchParams();
+  const filter = filterIn(search);
   const [open, setOpen] = useState<number | null>(null);
   const { events, more, problem, loading, loadMore, retry } = useEvents(job.id, filter, !isOver(job.status));
   const scroller = useRef<HTMLDivElement>(null);
@@ -167,7 +61,7 @@ export const Events = ({ job }: { job: JobDetail }) => {
   });
   return (
     <div className="output events">
-      <EventTools asked={asked} events={events} more={more} />
+      <EventTools jobId={job.id} events={events} more={more} />
       <div
         ref={scroller}
         className="out-scroll"
@@ -183,7 +77,7 @@ export const Events = ({ job }: { job: JobDetail }) => {
         {events.length === 0 && !loading && problem === undefined && (
           <Empty icon={ListTree} title={Object.keys(filter).length ? 'No event matches' : 'No events yet'}>
             {Object.keys(filter).length
-              ? 'Choose another result, kind, host or text.'
+              ? 'Choose another result, kind, host, play, task or text.'
               : 'Events come with the playbook’s first line.'}
           </Empty>
         )}

@@ -1,5 +1,6 @@
 /** What the job pages ask: lists, one job, its hosts, events, timeline and output. */
 import { document, type Connection } from '../api/document.js';
+import type { MatchesPage } from './output-search.js';
 
 /** A job's status, as the schema has it. */
 export type JobStatus =
@@ -184,10 +185,15 @@ export interface JobEvent {
   endLine: number;
 }
 
+/** How a result went, as the schema has it. */
+export type ResultStatus = 'OK' | 'CHANGED' | 'FAILED' | 'UNREACHABLE' | 'SKIPPED' | 'IGNORED';
+
 /** Which events. */
 export interface EventFilter {
+  statuses?: ResultStatus[];
   hosts?: string[];
   tasks?: string[];
+  plays?: string[];
   events?: string[];
   text?: string;
   failedOnly?: boolean;
@@ -245,6 +251,16 @@ export const stdoutQuery = document<
   { id: string; startLine: number; endLine: number }
 >(`query JobStdout($id: ID!, $startLine: Int!, $endLine: Int) {
   job(id: $id) { stdout(startLine: $startLine, endLine: $endLine) { text startLine endLine totalLines } }
+}`);
+
+/** Lines of the output that hold a text. */
+export const outputMatchesQuery = document<
+  { job: { outputMatches: MatchesPage } | null },
+  { id: string; text: string; fromLine: number; backwards: boolean }
+>(`query JobOutputMatches($id: ID!, $text: String!, $fromLine: Int!, $backwards: Boolean!) {
+  job(id: $id) {
+    outputMatches(text: $text, fromLine: $fromLine, backwards: $backwards) { nodes { line text } searchedLine complete }
+  }
 }`);
 
 /** What the output view needs of an event. */

@@ -1,14 +1,15 @@
-/** Fills an OutputStore: live by subscription, by number where somebody looks; and searches all of it. */
+/** Fills an OutputStore: live by subscription, by number where somebody looks; and asks for lines that match. */
 import { request } from '../api/client.js';
 import { watch, type LiveState } from '../api/live.js';
 import {
   eventsQuery,
   extentQuery,
   jobOutputSubscription,
+  outputMatchesQuery,
   stdoutQuery,
   type OutputBatch,
 } from './job.queries.js';
-import { plainText } from '@gantry/contracts/terminal-text';
+import type { MatchesPage } from './output-search.js';
 import { linesOf, OutputStore } from './output-store.js';
 
 /** Up to here a job's output is read from its beginning; of a longer one, what is looked at. */
@@ -70,20 +71,16 @@ export class OutputFeed {
     );
   }
 
-  /** Plain text of lines from `from` on, held or fetched; at least one line, if there is one. */
-  async read(from: number): Promise<string[]> {
-    const { store } = this;
-    if (store.peek(from) === undefined) {
-      const { text, startLine, endLine } = await this.piece(from, from + PIECE);
-      return linesOf(text, endLine - startLine).map(plainText);
-    }
-    const lines: string[] = [];
-    for (let number = from; number < store.totalLines && lines.length < PIECE; number++) {
-      const line = store.peek(number);
-      if (line === undefined) break;
-      lines.push(plainText(line));
-    }
-    return lines;
+  /** Lines that hold a text, found by the server; their text is held from now on. */
+  async find(text: string, fromLine: number, backwards: boolean, signal: AbortSignal): Promise<MatchesPage> {
+    const { job } = await request(
+      outputMatchesQuery,
+      { id: this.jobId, text, fromLine, backwards },
+      AbortSignal.any([signal, this.abort.signal]),
+    );
+    if (!job) throw new Error('no such job');
+    for (const match of job.outputMatches.nodes) this.store.put(match.line, [match.text]);
+    return job.outputMatches;
   }
 
   private async open(): Promise<void> {

@@ -15,14 +15,14 @@ import { DownloadMenu } from './download-menu.js';
 import { isOver, type JobDetail } from './job.queries.js';
 import { LiveMark } from './live-mark.js';
 import type { OutputFeed } from './output-feed.js';
-import type { SearchResult } from './use-output.js';
+import { neighbour, type OutputSearch } from './output-search.js';
 
 interface Props {
   feed: OutputFeed;
   job: JobDetail;
   query: string;
   onQuery: (query: string) => void;
-  found: SearchResult | null;
+  found: OutputSearch | null;
   onlyMatches: boolean;
   onOnlyMatches: (on: boolean) => void;
   wrap: boolean;
@@ -33,13 +33,9 @@ interface Props {
   onGoTo: (line: number) => void;
 }
 
-/** The line after (or before) `from` in an ascending list, going round at the ends. */
-export const neighbour = (lines: readonly number[], from: number | null, step: 1 | -1): number | null => {
-  if (lines.length === 0) return null;
-  if (from === null) return step === 1 ? lines[0]! : lines.at(-1)!;
-  const next = step === 1 ? lines.find((line) => line > from) : lines.findLast((line) => line < from);
-  return next ?? (step === 1 ? lines[0]! : lines.at(-1)!);
-};
+/** The failure after (or before) a line, going round at the ends. */
+const failureFrom = (lines: readonly number[], from: number | null, step: 1 | -1): number | null =>
+  (from === null ? null : neighbour(lines, from, step)) ?? (step === 1 ? lines[0] : lines.at(-1)) ?? null;
 
 const Step = ({
   label,
@@ -93,33 +89,34 @@ const Toggle = ({
   </Tooltip>
 );
 
+/** How many matches, or that there are more; and which of them is the current one. */
+const countOf = (found: OutputSearch, current: number | null): string => {
+  if (found.failed) return 'The search failed';
+  const { lines, searching, allKnown } = found;
+  if (lines.length === 0) return searching ? 'Searching…' : 'No match';
+  const at = current === null || !found.topReached ? -1 : lines.indexOf(current);
+  const place = at >= 0 ? `${(at + 1).toLocaleString()} of ` : '';
+  return `${place}${lines.length.toLocaleString()}${allKnown ? '' : '+'}${searching ? ' …' : ''}`;
+};
+
 /** Matches, and the way through them. */
 const Found = ({
   found,
-  total,
   current,
-  onGoTo,
+  onStep,
 }: {
-  found: SearchResult;
-  total: number;
+  found: OutputSearch;
   current: number | null;
-  onGoTo: (line: number) => void;
+  onStep: (by: 1 | -1) => void;
 }) => {
-  const go = (step: 1 | -1) => {
-    const line = neighbour(found.lines, current, step);
-    if (line !== null) onGoTo(line);
-  };
-  const at = current === null ? -1 : found.lines.indexOf(current);
+  const none = found.lines.length === 0 && found.allKnown;
   return (
     <Group gap={2} wrap="nowrap">
       <Text fz="xs" c="dimmed" className="nowrap tabular" role="status" data-testid="search-count">
-        {at >= 0 ? `${(at + 1).toLocaleString()} of ` : ''}
-        {found.lines.length.toLocaleString()}
-        {found.full ? '+' : ''}
-        {found.scanned < total && !found.full ? ' …' : ''}
+        {countOf(found, current)}
       </Text>
-      <Step label="Previous match" icon={ChevronUp} onClick={() => go(-1)} disabled={!found.lines.length} />
-      <Step label="Next match" icon={ChevronDown} onClick={() => go(1)} disabled={!found.lines.length} />
+      <Step label="Previous match" icon={ChevronUp} onClick={() => onStep(-1)} disabled={none} />
+      <Step label="Next match" icon={ChevronDown} onClick={() => onStep(1)} disabled={none} />
     </Group>
   );
 };
@@ -129,10 +126,11 @@ export const OutputTools = (props: Props) => {
   const { feed, job, found, current, onGoTo } = props;
   const { store } = feed;
   const [focused, setFocused] = useState(false);
-  const step = (lines: readonly number[], by: 1 | -1) => {
-    const line = neighbour(lines, current, by);
-    if (line !== null) onGoTo(line);
-  };
+  const goTo = (line: number | null) => line !== null && onGoTo(line);
+  const toFailure = (by: 1 | -1) => goTo(failureFrom(store.failures, current, by));
+  const toMatch = (by: 1 | -1) =>
+    // It says itself that it failed.
+    void found?.step(current, by, store.totalLines).then(goTo, () => undefined);
   return (
     <div className="out-tools" role="toolbar" aria-label="Output tools">
       <TextInput
@@ -147,18 +145,19 @@ export const OutputTools = (props: Props) => {
           ) : null
         }
         value={props.query}
+        maxLength={200}
         onFocus={() => setFocused(true)}
         onBlur={() => setFocused(false)}
         onChange={(event) => props.onQuery(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Enter' && found) step(found.lines, event.shiftKey ? -1 : 1);
+          if (event.key === 'Enter') toMatch(event.shiftKey ? -1 : 1);
           if (event.key === 'Escape') props.onQuery('');
         }}
         data-testid="output-search"
       />
       {found && (
         <>
-          <Found found={found} total={store.totalLines} current={current} onGoTo={onGoTo} />
+          <Found found={found} current={current} onStep={toMatch} />
           <Toggle
             label="Only lines that match"
             icon={ListFilter}
@@ -174,8 +173,8 @@ export const OutputTools = (props: Props) => {
           <Text fz="xs" className="nowrap" data-testid="failure-count">
             {store.failures.length} failed
           </Text>
-          <Step label="Previous failure" icon={ChevronUp} onClick={() => step(store.failures, -1)} />
-          <Step label="Next failure" icon={ChevronDown} onClick={() => step(store.failures, 1)} />
+          <Step label="Previous failure" icon={ChevronUp} onClick={() => toFailure(-1)} />
+          <Step label="Next failure" icon={ChevronDown} onClick={() => toFailure(1)} />
         </Group>
       )}
       <Group gap={6} wrap="nowrap" ml="auto">

@@ -1,16 +1,18 @@
 /** The output of a job: every line from the first, live, searchable, at any length. */
 import { Button } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { useVirtualizer } from '@tanstack/react-virtual';
+import { useVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
 import { ArrowDownToLine } from 'lucide-react';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { isOver, type JobDetail } from './job.queries.js';
 import { OutputLine } from './output-line.js';
-import { neighbour, OutputTools } from './output-tools.js';
+import type { OutputSearch } from './output-search.js';
+import { OutputTools } from './output-tools.js';
 import { useFollow } from './use-follow.js';
-import { useOutput, useSearch, type SearchResult } from './use-output.js';
+import { useOutput, useSearch, type SearchView } from './use-output.js';
 
 const LINE_HEIGHT = 19;
+const NONE: readonly number[] = [];
 
 const lineInAddress = (): number | null => {
   const found = /^#L(\d+)$/.exec(location.hash);
@@ -28,21 +30,32 @@ const useAddress = (totalLines: number, goTo: (line: number) => void): void => {
   }, [goTo, totalLines]);
 };
 
-/** Goes to the first match of each new search, from `from` on, as soon as there is one. */
-const useFirstMatch = (
-  found: SearchResult,
-  needle: string,
-  from: number,
-  goTo: (line: number) => void,
-): void => {
-  const gone = useRef('');
-  useEffect(() => {
-    if (!needle) gone.current = '';
-    const line = found.needle === needle ? neighbour(found.lines, from - 1, 1) : null;
-    if (line === null || gone.current === needle) return;
-    gone.current = needle;
-    goTo(line);
-  }, [found, from, goTo, needle]);
+/**
+ * How to go to a line. In a list of matches that has just grown, the line has its place only once that is drawn: then it is gone to.
+ */
+const useGoTo = (
+  virtual: Virtualizer<HTMLDivElement, Element>,
+  indexOf: (line: number) => number,
+  onGone: (line: number) => void,
+): ((line: number) => void) => {
+  const target = useRef<number | null>(null);
+  const now = useRef({ indexOf, onGone });
+  now.current = { indexOf, onGone };
+  const arrive = useCallback(() => {
+    const index = target.current === null ? -1 : now.current.indexOf(target.current);
+    if (index < 0 || index >= virtual.options.count) return;
+    target.current = null;
+    virtual.scrollToIndex(index, { align: 'center' });
+  }, [virtual]);
+  useEffect(arrive);
+  return useCallback(
+    (line: number) => {
+      target.current = line;
+      now.current.onGone(line);
+      arrive();
+    },
+    [arrive],
+  );
 };
 
 /** What is shown, and where: the lines, or those that match, in a window that scrolls. */
@@ -51,16 +64,19 @@ const useLines = (job: JobDetail) => {
   const { store } = feed;
   const scroller = useRef<HTMLDivElement>(null);
   const [query, setQuery] = useState('');
-  const [needle] = useDebouncedValue(query.toLowerCase(), 200);
+  const [needle] = useDebouncedValue(query.toLowerCase(), 300);
   const [onlyMatches, setOnlyMatches] = useState(false);
   const [wrap, setWrap] = useState(true);
   const [current, setCurrent] = useState<number | null>(lineInAddress);
   const following = useFollow(lineInAddress() === null && !isOver(job.status));
   const { follow, setFollow } = following;
-  const found = useSearch(feed, needle);
   const filtered = onlyMatches && needle !== '';
-  const count = filtered ? found.lines.length : store.totalLines;
-  const lineAt = (index: number) => (filtered ? found.lines[index]! : index);
+  // What a search that begins looks at; its first match is gone to.
+  const view = useRef<SearchView>({ top: () => 0, goTo: () => undefined });
+  const search = useSearch(feed, needle, view);
+  const found = search?.lines ?? NONE;
+  const count = filtered ? found.length : store.totalLines;
+  const lineAt = (index: number) => (filtered ? found[index]! : index);
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -68,9 +84,21 @@ const useLines = (job: JobDetail) => {
     overscan: 24,
   });
   const items = virtual.getVirtualItems();
+  const goTo = useGoTo(
+    virtual,
+    (line) => (filtered ? found.indexOf(line) : line),
+    (line) => {
+      setFollow(false);
+      setCurrent(line);
+    },
+  );
+  view.current = { top: () => (onlyMatches ? 0 : (current ?? items[0]?.index ?? 0)), goTo };
   useEffect(() => {
     if (!filtered) return feed.ensure(items[0]?.index ?? 0, (items.at(-1)?.index ?? 0) + 1);
     for (const item of items) feed.ensure(lineAt(item.index), lineAt(item.index) + 1);
+    const atEnd = (items.at(-1)?.index ?? 0) >= count - 1;
+    if (search && atEnd && !search.endReached && !search.searching && !search.failed)
+      search.more().catch(() => undefined);
   });
   const height = virtual.getTotalSize();
   useLayoutEffect(() => {
@@ -78,25 +106,24 @@ const useLines = (job: JobDetail) => {
     if (follow && scroller.current) scroller.current.scrollTop = height;
   }, [follow, height]);
   useEffect(() => virtual.measure(), [wrap, filtered, virtual]);
-  const goTo = useCallback(
-    (line: number) => {
-      setFollow(false);
-      setCurrent(line);
-      const index = filtered ? found.lines.indexOf(line) : line;
-      if (index >= 0) virtual.scrollToIndex(index, { align: 'center' });
-    },
-    [filtered, found, setFollow, virtual],
-  );
   useAddress(store.totalLines, goTo);
-  useFirstMatch(found, needle, current ?? lineAt(items[0]?.index ?? 0), goTo);
-  const search = {
+  const tools = {
     query,
     onQuery: setQuery,
-    found: needle ? found : null,
+    found: needle ? search : null,
     onlyMatches,
-    onOnlyMatches: setOnlyMatches,
+    onOnlyMatches: (on: boolean) => {
+      setOnlyMatches(on);
+      if (on) search?.fromTop().catch(() => undefined);
+    },
+    wrap,
+    onWrap: setWrap,
+    follow,
+    onFollow: setFollow,
+    current,
+    onGoTo: goTo,
   };
-  const view = { wrap, onWrap: setWrap, follow, onFollow: setFollow, current, onGoTo: goTo };
+  const { handlers } = following;
   return {
     feed,
     scroller,
@@ -107,9 +134,9 @@ const useLines = (job: JobDetail) => {
     needle,
     lineAt,
     search,
-    view,
+    tools,
     setCurrent,
-    handlers: following.handlers,
+    handlers,
   };
 };
 
@@ -125,12 +152,12 @@ export const Output = ({ job }: { job: JobDetail }) => {
     needle,
     lineAt,
     search,
-    view,
+    tools,
     setCurrent,
     handlers,
   } = useLines(job);
   const { store } = feed;
-  const { wrap, follow, current } = view;
+  const { wrap, follow, current } = tools;
   const onNumber = useCallback(
     (line: number) => {
       setCurrent(line);
@@ -140,7 +167,7 @@ export const Output = ({ job }: { job: JobDetail }) => {
   );
   return (
     <div className={`output ${wrap ? 'wraps' : ''}`}>
-      <OutputTools feed={feed} job={job} {...search} {...view} />
+      <OutputTools feed={feed} job={job} {...tools} />
       <div
         ref={scroller}
         className="out-scroll"
@@ -154,7 +181,9 @@ export const Output = ({ job }: { job: JobDetail }) => {
         data-final={feed.final !== null}
         {...handlers}
       >
-        {count === 0 && <p className="out-empty">{sayWhyEmpty(job, feed.final !== null, filtered)}</p>}
+        {count === 0 && (
+          <p className="out-empty">{sayWhyEmpty(job, feed.final !== null, filtered ? search : null)}</p>
+        )}
         <div className="out-canvas" style={{ height: virtual.getTotalSize() }}>
           <div className="out-window" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map((item) => {
@@ -186,7 +215,7 @@ export const Output = ({ job }: { job: JobDetail }) => {
           size="xs"
           radius="xl"
           leftSection={<ArrowDownToLine size={14} />}
-          onClick={() => view.onFollow(true)}
+          onClick={() => tools.onFollow(true)}
           data-testid="jump-to-latest"
         >
           {isOver(job.status) ? 'Jump to the end' : 'Jump to latest'}
@@ -196,8 +225,8 @@ export const Output = ({ job }: { job: JobDetail }) => {
   );
 };
 
-const sayWhyEmpty = (job: JobDetail, complete: boolean, filtered: boolean): string => {
-  if (filtered) return 'No line matches.';
+const sayWhyEmpty = (job: JobDetail, complete: boolean, search: OutputSearch | null): string => {
+  if (search) return search.allKnown ? 'No line matches.' : 'Searching…';
   if (complete || isOver(job.status)) return 'This job printed nothing.';
   if (job.status === 'WAITING')
     return job.reason?.message ?? 'The job waits for its turn. Its output begins here.';

@@ -1,6 +1,7 @@
 /** The output of a job and a search in it, followed by a component. */
-import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { useEffect, useReducer, useState, useSyncExternalStore, type RefObject } from 'react';
 import { OutputFeed } from './output-feed.js';
+import { OutputSearch } from './output-search.js';
 
 /** The feed of a job; the component is drawn again when it changes. */
 export const useOutput = (jobId: string): OutputFeed => {
@@ -14,59 +15,43 @@ export const useOutput = (jobId: string): OutputFeed => {
   return feed;
 };
 
-const MATCHES_AT_MOST = 50_000;
+/** How often a running job's new lines are searched. */
+const LOOK_AGAIN_MILLISECONDS = 1_000;
 
-/** Lines that match. */
-export interface SearchResult {
-  /** What was searched for, in lower case. */
-  needle: string;
-  lines: number[];
-  /** Lines looked at so far. */
-  scanned: number;
-  /** There are more, which are not listed. */
-  full: boolean;
+/** Where a search begins, and who is told its first match. */
+export interface SearchView {
+  top(): number;
+  goTo(line: number): void;
 }
-const nothing: SearchResult = { needle: '', lines: [], scanned: 0, full: false };
 
-/** Searches all lines, those not held too, and goes on as new ones come. Letters match in either case. */
-export const useSearch = (feed: OutputFeed, text: string): SearchResult => {
-  const [result, setResult] = useState<SearchResult>(nothing);
-  const needle = text.toLowerCase();
+/** The search for a text, null for none; the component is drawn again when more is found. */
+export const useSearch = (
+  feed: OutputFeed,
+  text: string,
+  view: RefObject<SearchView>,
+): OutputSearch | null => {
+  const [search, setSearch] = useState<OutputSearch | null>(null);
+  const [, draw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
-    setResult(nothing);
-    if (!needle) return;
-    let stopped = false;
-    let scanned = 0;
-    let lines: number[] = [];
-    let busy = false;
-    const go = async () => {
-      if (busy) return;
-      busy = true;
-      try {
-        while (!stopped && scanned < feed.store.totalLines && lines.length < MATCHES_AT_MOST) {
-          const piece = await feed.read(scanned);
-          if (stopped || piece.length === 0) return;
-          const found = piece.flatMap((line, index) =>
-            line.toLowerCase().includes(needle) ? [scanned + index] : [],
-          );
-          scanned += piece.length;
-          if (found.length) lines = [...lines, ...found];
-          setResult({ needle, lines, scanned, full: lines.length >= MATCHES_AT_MOST });
-          // Between pieces the page may breathe.
-          await new Promise((resolve) => requestAnimationFrame(resolve));
-        }
-      } catch {
-        // A piece could not be fetched: the next change, or the next search, tries again.
-      } finally {
-        busy = false;
-      }
-    };
-    void go();
-    const unsubscribe = feed.subscribe(() => void go());
+    setSearch(null);
+    if (!text) return;
+    const abort = new AbortController();
+    const next = new OutputSearch(
+      view.current.top(),
+      (fromLine, backwards) => feed.find(text, fromLine, backwards, abort.signal),
+      () => !abort.signal.aborted && draw(),
+    );
+    setSearch(next);
+    next.begin().then(
+      (line) => line !== null && !abort.signal.aborted && view.current.goTo(line),
+      // It says itself that it failed.
+      () => undefined,
+    );
+    const timer = setInterval(() => next.grown(feed.store.totalLines), LOOK_AGAIN_MILLISECONDS);
     return () => {
-      stopped = true;
-      unsubscribe();
+      abort.abort();
+      clearInterval(timer);
     };
-  }, [feed, needle]);
-  return useMemo(() => (needle ? result : nothing), [needle, result]);
+  }, [feed, text, view]);
+  return search;
 };
