@@ -279,7 +279,7 @@ describe("a finished job's page", () => {
     const rows = page.getByTestId('event-row');
     await rows.filter({ hasText: 'runner_on_failed' }).first().waitFor();
     expect(await rows.filter({ hasNotText: 'failed' }).count()).toBe(0);
-    await page.getByTestId('events-status').click();
+    await page.locator('.events .mantine-MultiSelect-input').click();
     await page.getByRole('option', { name: 'skipped' }).click();
     await rows.filter({ hasText: 'runner_on_skipped' }).first().waitFor();
     expect(page.url()).toContain('status=failed%2Cskipped');

@@ -1,17 +1,16 @@
 /** The output of a job: every line from the first, live, searchable, at any length. */
 import { Button } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { useVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
 import { ArrowDownToLine } from 'lucide-react';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState, type UIEvent } from 'react';
 import { isOver, type JobDetail } from './job.queries.js';
 import { OutputLine } from './output-line.js';
 import type { OutputSearch } from './output-search.js';
 import { OutputTools } from './output-tools.js';
 import { useFollow } from './use-follow.js';
+import { useLongList } from './use-long-list.js';
 import { useOutput, useSearch, type SearchView } from './use-output.js';
 
-const LINE_HEIGHT = 19;
 const NONE: readonly number[] = [];
 
 const lineInAddress = (): number | null => {
@@ -30,32 +29,11 @@ const useAddress = (totalLines: number, goTo: (line: number) => void): void => {
   }, [goTo, totalLines]);
 };
 
-/**
- * How to go to a line. In a list of matches that has just grown, the line has its place only once that is drawn: then it is gone to.
- */
-const useGoTo = (
-  virtual: Virtualizer<HTMLDivElement, Element>,
-  indexOf: (line: number) => number,
-  onGone: (line: number) => void,
-): ((line: number) => void) => {
-  const target = useRef<number | null>(null);
-  const now = useRef({ indexOf, onGone });
-  now.current = { indexOf, onGone };
-  const arrive = useCallback(() => {
-    const index = target.current === null ? -1 : now.current.indexOf(target.current);
-    if (index < 0 || index >= virtual.options.count) return;
-    target.current = null;
-    virtual.scrollToIndex(index, { align: 'center' });
-  }, [virtual]);
-  useEffect(arrive);
-  return useCallback(
-    (line: number) => {
-      target.current = line;
-      now.current.onGone(line);
-      arrive();
-    },
-    [arrive],
-  );
+/** The same function for good, which does what the latest one does. */
+const useStable = (latest: (line: number) => void): ((line: number) => void) => {
+  const now = useRef(latest);
+  now.current = latest;
+  return useCallback((line: number) => now.current(line), []);
 };
 
 /** What is shown, and where: the lines, or those that match, in a window that scrolls. */
@@ -77,21 +55,14 @@ const useLines = (job: JobDetail) => {
   const found = search?.lines ?? NONE;
   const count = filtered ? found.length : store.totalLines;
   const lineAt = (index: number) => (filtered ? found[index]! : index);
-  const virtual = useVirtualizer({
-    count,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => LINE_HEIGHT,
-    overscan: 24,
+  const list = useLongList(count, scroller, follow);
+  const { items } = list;
+  const goTo = useStable((line: number) => {
+    setFollow(false);
+    setCurrent(line);
+    // A match that was found just now has its place in the list before the list is drawn.
+    list.goTo(filtered ? (search?.lines ?? NONE).indexOf(line) : line);
   });
-  const items = virtual.getVirtualItems();
-  const goTo = useGoTo(
-    virtual,
-    (line) => (filtered ? found.indexOf(line) : line),
-    (line) => {
-      setFollow(false);
-      setCurrent(line);
-    },
-  );
   view.current = { top: () => (onlyMatches ? 0 : (current ?? items[0]?.index ?? 0)), goTo };
   useEffect(() => {
     if (!filtered) return feed.ensure(items[0]?.index ?? 0, (items.at(-1)?.index ?? 0) + 1);
@@ -100,12 +71,8 @@ const useLines = (job: JobDetail) => {
     if (search && atEnd && !search.endReached && !search.searching && !search.failed)
       search.more().catch(() => undefined);
   });
-  const height = virtual.getTotalSize();
-  useLayoutEffect(() => {
-    // Not scrollToIndex: that goes on correcting itself for a while, against the hand of who scrolls up.
-    if (follow && scroller.current) scroller.current.scrollTop = height;
-  }, [follow, height]);
-  useEffect(() => virtual.measure(), [wrap, filtered, virtual]);
+  const { measureAnew } = list;
+  useEffect(() => measureAnew(), [wrap, filtered, measureAnew]);
   useAddress(store.totalLines, goTo);
   const tools = {
     query,
@@ -123,11 +90,17 @@ const useLines = (job: JobDetail) => {
     current,
     onGoTo: goTo,
   };
-  const { handlers } = following;
+  const handlers = {
+    ...following.handlers,
+    onScroll: (event: UIEvent<HTMLElement>) => {
+      following.handlers.onScroll(event);
+      list.onScroll(event);
+    },
+  };
   return {
     feed,
     scroller,
-    virtual,
+    list,
     items,
     count,
     filtered,
@@ -145,7 +118,7 @@ export const Output = ({ job }: { job: JobDetail }) => {
   const {
     feed,
     scroller,
-    virtual,
+    list,
     items,
     count,
     filtered,
@@ -184,12 +157,12 @@ export const Output = ({ job }: { job: JobDetail }) => {
         {count === 0 && (
           <p className="out-empty">{sayWhyEmpty(job, feed.final !== null, filtered ? search : null)}</p>
         )}
-        <div className="out-canvas" style={{ height: virtual.getTotalSize() }}>
+        <div className="out-canvas" style={{ height: list.height }}>
           <div className="out-window" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map((item) => {
               const line = lineAt(item.index);
               return (
-                <div key={item.key} data-index={item.index} ref={wrap ? virtual.measureElement : undefined}>
+                <div key={item.key} data-index={item.own} ref={wrap ? list.measure : undefined}>
                   <OutputLine
                     number={line}
                     text={store.line(line)}
