@@ -25,6 +25,7 @@ describe('gantry bench', () => {
     const cases = [
       'start',
       'memory',
+      'inventory',
       'chatty',
       'ingest',
       'storage',
@@ -33,6 +34,7 @@ describe('gantry bench', () => {
       'replicas',
       'cost',
       'read',
+      'browser',
     ];
     const output = execFileSync(join(root, 'gantry'), ['bench', ...cases, '--size', 'tiny', '--json'], {
       encoding: 'utf8',

@@ -3,11 +3,13 @@
  * which is wiped afterwards, whatever happens; yours goes on beside it.
  */
 import { PlatformError } from '@gantry/contracts/errors';
+import { browserCase } from './bench/browser.case.js';
 import type { BenchCase, CaseContext, Size } from './bench/case.js';
 import { chattyCase } from './bench/chatty.case.js';
 import { concurrentCase } from './bench/concurrent.case.js';
 import { costCase } from './bench/cost.case.js';
 import { ingestCase } from './bench/ingest.case.js';
+import { inventoryCase } from './bench/inventory.case.js';
 import { readCase } from './bench/read.case.js';
 import { replicasCase } from './bench/replicas.case.js';
 import { forMarkdown, forPeople, forPrograms, isKept, type Report } from './bench/result.js';
@@ -22,6 +24,7 @@ const cases: BenchCase[] = [
   startCase,
   memoryCase,
   launchCase,
+  inventoryCase,
   chattyCase,
   ingestCase,
   storageCase,
@@ -30,6 +33,7 @@ const cases: BenchCase[] = [
   replicasCase,
   costCase,
   readCase,
+  browserCase,
 ];
 
 /** For `--help`. */

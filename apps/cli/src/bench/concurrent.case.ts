@@ -1,6 +1,5 @@
 /** `concurrent`: 500 agents at once over real HTTP, each at its own pace and with the agent's own rule of when to send. */
 import type { BenchCase } from './case.js';
-import { BATCH_EVENTS } from './ingest.case.js';
 import { startLoad } from './load.process.js';
 import { watchMemory } from './processes.js';
 import { countRecord } from './record.js';
@@ -17,14 +16,7 @@ export const concurrentCase: BenchCase = {
     const jobs = await world.open(sized(500, 10));
     const eventsPerJob = EVENTS_PER_SECOND_EACH * sized(10, 2);
     const events = jobs.length * eventsPerJob;
-    const load = await startLoad({
-      jobs,
-      targets: [world.pods],
-      eventsPerJob,
-      batchEvents: BATCH_EVENTS,
-      hosts: 10,
-      eventsPerSecond: EVENTS_PER_SECOND_EACH,
-    });
+    const load = await startLoad(world, { jobs, eventsPerJob, eventsPerSecond: EVENTS_PER_SECOND_EACH });
     try {
       await world.settle();
       const memory = watchMemory(world.pid('ingest'));

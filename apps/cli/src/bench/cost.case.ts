@@ -8,7 +8,8 @@ import { PlatformError } from '@gantry/contracts/errors';
 import { readMachine } from '../home.js';
 import { launch } from '../jobs.command.js';
 import type { BenchCase, CaseContext } from './case.js';
-import { BATCH_EVENTS, measureFlood } from './ingest.case.js';
+import { BATCH_EVENTS } from './load.process.js';
+import { measureFlood } from './ingest.case.js';
 import { startLoad } from './load.process.js';
 import { makeTemplate } from './objects.js';
 import { countRecord } from './record.js';
@@ -56,21 +57,11 @@ const costOfEvents = async ({ world, sized }: CaseContext): Promise<{ parts: Par
   const jobs = await world.open(sized(100, 4));
   const eventsPerJob = sized(1_000, 400);
   const events = jobs.length * eventsPerJob;
-  const watching = await startWatchers({
-    urls: [world.endpoint.url.replace(/^http/, 'ws')],
-    token: world.endpoint.token,
+  const watching = await startWatchers(world, {
     jobIds: jobs.map(({ jobId }) => jobId),
     watchers: jobs.length,
-    stalled: false,
   });
-  const load = await startLoad({
-    jobs,
-    targets: [world.pods],
-    eventsPerJob,
-    batchEvents: BATCH_EVENTS,
-    hosts: 10,
-    eventsPerSecond: null,
-  });
+  const load = await startLoad(world, { jobs, eventsPerJob });
   try {
     await world.settle();
     const before = world.cpuByPart();

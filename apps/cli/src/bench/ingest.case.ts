@@ -1,14 +1,10 @@
 /** `ingest`: what it costs to take events durably, at 1, 100 and 500 jobs; beside COPY of the same events one row each. */
 import type { BenchCase, CaseContext } from './case.js';
 import { copyRows } from './copy.process.js';
-import { startLoad } from './load.process.js';
+import { BATCH_EVENTS, HOSTS, startLoad } from './load.process.js';
 import { watchMemory } from './processes.js';
 import { countRecord, storedBytes } from './record.js';
 import { least, most, type Figures, type Report } from './result.js';
-
-/** As an agent cuts them when there is much to send: of these events, 800 are just under limits.chunkBytes (docs/PROTOCOL.md). */
-export const BATCH_EVENTS = 800;
-const HOSTS = 10;
 
 /** Sends batches made beforehand, as fast as they are taken. */
 export const measureFlood = async (
@@ -32,13 +28,11 @@ export const measureFlood = async (
 }> => {
   const jobs = await world.open(settings.jobs);
   const events = settings.jobs * settings.eventsPerJob;
-  const load = await startLoad({
+  const load = await startLoad(world, {
     jobs,
-    targets: settings.targets ?? [world.pods],
+    ...(settings.targets && { targets: settings.targets }),
     eventsPerJob: settings.eventsPerJob,
     batchEvents: settings.batchEvents,
-    hosts: HOSTS,
-    eventsPerSecond: null,
   });
   try {
     await world.settle();

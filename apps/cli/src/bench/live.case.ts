@@ -1,6 +1,5 @@
 /** `live`: from an event being printed in a pod to its being read by 1, 100 and 1,000 watchers; and what one that never reads does to ingest. */
 import type { BenchCase, CaseContext } from './case.js';
-import { BATCH_EVENTS } from './ingest.case.js';
 import { startLoad } from './load.process.js';
 import { residentMb } from './processes.js';
 import { countRecord } from './record.js';
@@ -19,21 +18,8 @@ const measure = async (
   const eventsPerJob = EVENTS_PER_SECOND * sized(10, 1);
   const jobs = await world.open(1);
   const jobIds = jobs.map(({ jobId }) => jobId);
-  const watching = await startWatchers({
-    urls: [world.endpoint.url.replace(/^http/, 'ws')],
-    token: world.endpoint.token,
-    jobIds,
-    watchers,
-    stalled: false,
-  });
-  const load = await startLoad({
-    jobs,
-    targets: [world.pods],
-    eventsPerJob,
-    batchEvents: BATCH_EVENTS,
-    hosts: 10,
-    eventsPerSecond: EVENTS_PER_SECOND,
-  });
+  const watching = await startWatchers(world, { jobIds, watchers });
+  const load = await startLoad(world, { jobs, eventsPerJob, eventsPerSecond: EVENTS_PER_SECOND });
   try {
     await world.settle();
     const before = world.cpu();
@@ -79,22 +65,9 @@ const flood = async (
   // So many that what the buffers of the kernel take in of the watched job is little: a watcher costs until they are full.
   const eventsPerJob = sized(30_000, 400);
   const events = jobs.length * eventsPerJob;
-  const load = await startLoad({
-    jobs,
-    targets: [world.pods],
-    eventsPerJob,
-    batchEvents: BATCH_EVENTS,
-    hosts: 10,
-    eventsPerSecond: null,
-  });
+  const load = await startLoad(world, { jobs, eventsPerJob });
   const watching = stalled
-    ? await startWatchers({
-        urls: [world.endpoint.url.replace(/^http/, 'ws')],
-        token: world.endpoint.token,
-        jobIds: [jobs[0]!.jobId],
-        watchers: 1,
-        stalled: true,
-      })
+    ? await startWatchers(world, { jobIds: [jobs[0]!.jobId], watchers: 1, stalled: true })
     : null;
   try {
     await world.settle();

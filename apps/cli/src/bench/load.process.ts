@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { LoadDone, LoadOrder, LoadPlan, LoadWord } from './load.js';
+import type { World } from './world.js';
 
 /** A load that is prepared and waits. */
 export interface Load {
@@ -12,6 +13,11 @@ export interface Load {
   finish(): Promise<void>;
   stop(): void;
 }
+
+/** As an agent cuts them when there is much to send: of these events, 800 are just under limits.chunkBytes (docs/PROTOCOL.md). */
+export const BATCH_EVENTS = 800;
+/** Hosts of a job's playbook. */
+export const HOSTS = 10;
 
 /** Starts a script of this folder with IPC. */
 export const forkScript = (name: string): ChildProcess =>
@@ -40,8 +46,18 @@ export const wordOf = <W extends { kind: string }, K extends W['kind']>(
     child.on('message', onWord).on('exit', onExit);
   });
 
-/** Starts a load generator and lets it prepare. */
-export const startLoad = async (plan: LoadPlan): Promise<Load> => {
+/** What differs from load to load; the rest is as usual. */
+export type LoadSettings = Pick<LoadPlan, 'jobs' | 'eventsPerJob'> & Partial<LoadPlan>;
+
+/** Starts a load generator against a world and lets it prepare. Unless said otherwise everything is sent as fast as it is taken. */
+export const startLoad = async ({ pods }: Pick<World, 'pods'>, settings: LoadSettings): Promise<Load> => {
+  const plan: LoadPlan = {
+    targets: [pods],
+    batchEvents: BATCH_EVENTS,
+    hosts: HOSTS,
+    eventsPerSecond: null,
+    ...settings,
+  };
   const child = forkScript('./load.js');
   const say = (order: LoadOrder): void => void child.send(order);
   const ready = wordOf<LoadWord, 'ready'>(child, 'ready');

@@ -24,12 +24,25 @@ const make = async (
   return made.id;
 };
 
-/** A template over the demo project and some hosts that are the pod itself; its id. */
-export const makeTemplate = async (
-  endpoint: Endpoint,
-  template: { name: string; playbook: string; hosts: number; scmBranch?: string },
-): Promise<string> => {
+/** What a template of the bench is over: the demo project and some hosts that are the pod itself. */
+export interface TemplateSettings {
+  name: string;
+  playbook: string;
+  hosts: number;
+  scmBranch?: string;
+  /** Variables of each host, by its number; none if left out. */
+  hostVariables?: (index: number) => Record<string, unknown>;
+  /** Groups that the hosts are dealt to; none if left out. */
+  groups?: number;
+  /** With the demo's machine credential, so that the vault has something to seal. */
+  withCredential?: boolean;
+}
+
+/** Makes it; its id. */
+export const makeTemplate = async (endpoint: Endpoint, template: TemplateSettings): Promise<string> => {
   const organizationId = await idByName(endpoint, 'organizations', 'Default');
+  const names = Array.from({ length: template.hosts }, (_, index) => `host${index + 1}.example.com`);
+  const groups = Math.min(template.groups ?? 0, template.hosts);
   const inventoryId = await make(endpoint, 'createInventory', 'CreateInventoryInput', {
     organizationId,
     name: `${template.name} hosts`,
@@ -37,7 +50,12 @@ export const makeTemplate = async (
       ansible_connection: 'local',
       ansible_python_interpreter: '{{ ansible_playbook_python }}',
     },
-    hosts: Array.from({ length: template.hosts }, (_, index) => ({ name: `host${index + 1}.example.com` })),
+    hosts: names.map((name, index) => ({ name, variables: template.hostVariables?.(index) ?? {} })),
+    groups: Array.from({ length: groups }, (_, group) => ({
+      name: `group${group + 1}`,
+      variables: { group_number: group },
+      hosts: names.filter((_name, index) => index % groups === group),
+    })),
   });
   return make(endpoint, 'createJobTemplate', 'CreateJobTemplateInput', {
     organizationId,
@@ -48,5 +66,8 @@ export const makeTemplate = async (
     scmBranch: template.scmBranch ?? '',
     askOnLaunch: ['VARIABLES'],
     allowSimultaneous: true,
+    ...(template.withCredential && {
+      credentialIds: [await idByName(endpoint, 'credentials', 'Demo Machine Credential')],
+    }),
   });
 };

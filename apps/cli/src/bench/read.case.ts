@@ -1,51 +1,16 @@
 /** `read`: the first screen at any line of a job of 1,000,000 events, and the events of one host, at the public API. */
 import { request, type Endpoint } from '../client.js';
-import { launch } from '../jobs.command.js';
-import type { BenchCase, CaseContext } from './case.js';
+import { bigJob } from './big-job.js';
+import type { BenchCase } from './case.js';
 import { createEventSource, seeded } from './events.js';
-import { BATCH_EVENTS } from './ingest.case.js';
 import { createLatencies, type Percentiles } from './latencies.js';
-import { startLoad, type Load } from './load.process.js';
+import { HOSTS } from './load.process.js';
 import type { BenchJob } from './pod.js';
-import { makeTemplate } from './objects.js';
-import { watchMemory } from './processes.js';
-import { countRecord } from './record.js';
-import { most, type Figures } from './result.js';
-import { untilOver } from './start.case.js';
+import { most } from './result.js';
 
-const HOSTS = 10;
 /** Lines of a tall terminal window, twice: what is seen and what the next key press shows. */
 const SCREEN_LINES = 200;
 const SCREEN_EVENTS = 50;
-/** As fast as ingest answers: the agent never waits for an event. */
-const AT_ONCE = 1_000_000;
-
-/**
- * A job that the API knows and that no pod runs: its branch does not exist, so it ends when it is pinned, before it has a record.
- * The bench then opens the record under its id and fills it as an agent would.
- */
-const makeJob = async ({ world }: CaseContext): Promise<BenchJob> => {
-  const template = await makeTemplate(world.endpoint, {
-    name: 'Bench read',
-    playbook: 'chatty.yml',
-    hosts: HOSTS,
-    scmBranch: 'there-is-no-such-branch',
-  });
-  const id = await launch(world.endpoint, template, {});
-  await untilOver(world.endpoint, id);
-  return (await world.openAs([id]))[0]!;
-};
-
-const fill = async (
-  { world }: CaseContext,
-  load: Load,
-  events: number,
-): Promise<Required<Pick<Figures, 'rssMb' | 'lost' | 'duplicated'>>> => {
-  const memory = watchMemory(world.pid('ingest'));
-  const { heads } = await load.go();
-  await load.finish();
-  return { rssMb: memory.stop(), ...(await countRecord(world, heads, events)) };
-};
 
 interface Screen {
   job: { stdout: { text: string; startLine: number; endLine: number; totalLines: number } };
@@ -98,6 +63,28 @@ const readHost = async (
   return latencies.percentiles();
 };
 
+interface Matches {
+  job: { outputMatches: { nodes: { line: number }[]; searchedLine: number; complete: boolean } };
+}
+const SEARCH = `query ($id: ID!, $text: String!, $from: Int) {
+  job(id: $id) { outputMatches(text: $text, fromLine: $from) { nodes { line } searchedLine complete } }
+}`;
+/** Printed by no job; the worst case, for all of it is searched. */
+const NOWHERE = 'this is printed nowhere';
+
+/** Searches the whole job: each request's time, and how many there were. */
+const readSearch = async (endpoint: Endpoint, id: string): Promise<Percentiles & { requests: number }> => {
+  const latencies = createLatencies();
+  let requests = 0;
+  for (let [from, complete] = [0, false]; !complete; requests++) {
+    const started = performance.now();
+    const { job } = await request<Matches>(endpoint, SEARCH, { id, text: NOWHERE, from });
+    latencies.add(performance.now() - started);
+    [from, complete] = [job.outputMatches.searchedLine, job.outputMatches.complete];
+  }
+  return { ...latencies.percentiles(), requests };
+};
+
 /** The hosts that the generator made for this job. */
 const hostsOf = ({ seed, jobId }: BenchJob): string[] => {
   const source = createEventSource(seed, jobId, HOSTS);
@@ -112,51 +99,44 @@ const hostsOf = ({ seed, jobId }: BenchJob): string[] => {
 /** The case. */
 export const readCase: BenchCase = {
   name: 'read',
-  title: 'first screen at any line of a job of 1,000,000 events; the events of one host',
+  title: 'first screen at any line of a job of 1,000,000 events; the events of one host; a text',
   mode: 'separate',
   run: async (context) => {
     const { world, say, sized } = context;
-    const job = await makeJob(context);
-    const events = sized(1_000_000, 3_000);
-    say(`a job of ${events} events`);
-    const load = await startLoad({
-      jobs: [job],
-      targets: [world.pods],
-      eventsPerJob: events,
-      batchEvents: BATCH_EVENTS,
-      hosts: HOSTS,
-      eventsPerSecond: AT_ONCE,
-    });
-    try {
-      const filled = await fill(context, load, events);
-      await world.settle();
-      say('screens');
-      const screens = await readScreens(world.endpoint, job.jobId, sized(200, 10));
-      say('one host');
-      const host = await readHost(world.endpoint, job.jobId, hostsOf(job), events, sized(200, 10));
-      return [
-        {
-          case: 'read',
-          what: `${SCREEN_LINES} lines at any line, over GraphQL; memory: ingest's most while it took the job`,
-          events,
-          ...screens,
-          ...filled,
-          bounds: [
-            most('read: ms to any line of 1,000,000 events', screens.maxMs, 300),
-            most('read: MB of ingest while it took 1,000,000 events', filled.rssMb, 300),
-            most('read: lost or twice', filled.lost + filled.duplicated, 0),
-          ],
-        },
-        {
-          case: 'read-host',
-          what: `${SCREEN_EVENTS} events of one host from any counter on, over GraphQL`,
-          events,
-          ...host,
-          bounds: [most('read-host: ms', host.maxMs, 300)],
-        },
-      ];
-    } finally {
-      load.stop();
-    }
+    const { job, events, filled } = await bigJob(context);
+    say('screens');
+    const screens = await readScreens(world.endpoint, job.jobId, sized(200, 10));
+    say('one host');
+    const host = await readHost(world.endpoint, job.jobId, hostsOf(job), events, sized(200, 10));
+    say('a text that is nowhere');
+    const { requests, ...search } = await readSearch(world.endpoint, job.jobId);
+    return [
+      {
+        case: 'read',
+        what: `${SCREEN_LINES} lines at any line, over GraphQL; memory: ingest's most while it took the job`,
+        events,
+        ...screens,
+        ...filled,
+        bounds: [
+          most('read: ms to any line of 1,000,000 events', screens.maxMs, 300),
+          most('read: MB of ingest while it took 1,000,000 events', filled.rssMb, 300),
+          most('read: lost or twice', filled.lost + filled.duplicated, 0),
+        ],
+      },
+      {
+        case: 'read-host',
+        what: `${SCREEN_EVENTS} events of one host from any counter on, over GraphQL`,
+        events,
+        ...host,
+        bounds: [most('read-host: ms', host.maxMs, 300)],
+      },
+      {
+        case: 'read-search',
+        what: `a text that is printed nowhere, looked for in all of the job, over GraphQL: ${requests} ${requests === 1 ? 'request' : 'requests'}`,
+        events,
+        ...search,
+        bounds: [most('read-search: requests', requests, 2)],
+      },
+    ];
   },
 };

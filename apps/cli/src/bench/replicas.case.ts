@@ -1,6 +1,5 @@
 /** `replicas`: two ingest and two gateways; every agent sends to both ingests in turn, watchers spread over both gateways. */
 import type { BenchCase, CaseContext } from './case.js';
-import { BATCH_EVENTS } from './ingest.case.js';
 import { startLoad } from './load.process.js';
 import { residentMb } from './processes.js';
 import { countRecord } from './record.js';
@@ -18,21 +17,12 @@ const measure = async (
   const jobs = await world.open(sized(100, 4));
   const eventsPerJob = sized(1_000, 400);
   const events = jobs.length * eventsPerJob;
-  const watching = await startWatchers({
+  const watching = await startWatchers(world, {
     urls: gateways,
-    token: world.endpoint.token,
     jobIds: jobs.map(({ jobId }) => jobId),
     watchers: jobs.length,
-    stalled: false,
   });
-  const load = await startLoad({
-    jobs,
-    targets,
-    eventsPerJob,
-    batchEvents: BATCH_EVENTS,
-    hosts: 10,
-    eventsPerSecond: null,
-  });
+  const load = await startLoad(world, { jobs, targets, eventsPerJob });
   try {
     await world.settle();
     const before = world.cpu();

@@ -1,7 +1,8 @@
 /** `storage`: bytes on disk for each event, indexes included; beside one jsonb row each. */
 import type { BenchCase } from './case.js';
 import { copyRows } from './copy.process.js';
-import { BATCH_EVENTS, measureFlood } from './ingest.case.js';
+import { BATCH_EVENTS } from './load.process.js';
+import { measureFlood } from './ingest.case.js';
 import { most, type Report } from './result.js';
 
 /** What 50 ms come to at the 600 events/s that ansible-playbook prints at most on one core. */

@@ -1,6 +1,7 @@
 /** The watchers as their parent sees them. */
 import { forkScript, wordOf } from './load.process.js';
 import type { Watched, WatchOrder, WatchPlan, WatchWord } from './watch.js';
+import type { World } from './world.js';
 
 /** Watchers that have subscribed. */
 export interface Watchers {
@@ -10,7 +11,16 @@ export interface Watchers {
 }
 
 /** Starts them; resolves once all have subscribed. */
-export const startWatchers = async (plan: WatchPlan): Promise<Watchers> => {
+export const startWatchers = async (
+  { endpoint }: Pick<World, 'endpoint'>,
+  settings: Pick<WatchPlan, 'jobIds' | 'watchers'> & Partial<WatchPlan>,
+): Promise<Watchers> => {
+  const plan: WatchPlan = {
+    urls: [endpoint.url.replace(/^http/, 'ws')],
+    token: endpoint.token,
+    stalled: false,
+    ...settings,
+  };
   const child = forkScript('./watch.js');
   const say = (order: WatchOrder): void => void child.send(order);
   const ready = wordOf<WatchWord, 'ready'>(child, 'ready');
