@@ -1,7 +1,6 @@
 /** Bytes are really flipped, in Postgres, by its superuser: the service's role is refused. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Finding } from '@gantry/contracts/proof';
 import { ReadChunks, ReadRecordStream, VerifyRecord } from '@gantry/contracts/proof';
 import { testPrincipal } from '@gantry/service/testing';
