@@ -34,6 +34,15 @@ describe('the output store', () => {
     expect(store.totalLines).toBe(0);
   });
 
+  it('has the rest of an event that is too large asked for by its lines', () => {
+    const store = new OutputStore();
+    const stdout = 'one\ntwo\nthr\n[cut: 9000 characters, the record has them all]';
+    store.take([{ ...printed(1, 0, stdout), endLine: 3_000 }], 1);
+    expect([0, 1, 2, 3].map((line) => store.line(line))).toEqual(['one', 'two', undefined, undefined]);
+    expect(store.totalLines).toBe(3_000);
+    expect(store.missing(0, 10)).toEqual({ startLine: 0, endLine: BLOCK });
+  });
+
   it('lets go of the oldest lines above its bound, and says that they are missing', () => {
     const store = new OutputStore(2 * BLOCK);
     for (let block = 0; block < 4; block++) {

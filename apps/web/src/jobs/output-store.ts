@@ -9,6 +9,9 @@ export const BLOCK = 500;
 /** Lines held at most. */
 const HOLD = 300_000;
 
+/** How the last line begins of output that is not shown whole. */
+const CUT = '[cut: ';
+
 type Block = (string | undefined)[];
 
 /** An event with what it printed. */
@@ -67,7 +70,12 @@ export class OutputStore {
       this.lastCounter = event.counter;
       const count = event.endLine - event.startLine;
       if (count <= 0) continue;
-      this.put(event.startLine, linesOf(event.stdout, count));
+      const lines = linesOf(event.stdout, count);
+      // Of a very large event only the beginning comes, broken off in a line; the rest is asked for by its lines when somebody looks.
+      const cut = lines.findLastIndex((line) => line !== '');
+      if (cut < count - 1 && lines[cut]?.startsWith(CUT)) lines.length = Math.max(cut - 1, 0);
+      this.put(event.startLine, lines);
+      this.extend(event.endLine);
       if (event.failed) this.addFailure(event.startLine);
     }
     this.lastCounter = Math.max(this.lastCounter, lastCounter);
