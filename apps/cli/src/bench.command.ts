@@ -62,7 +62,12 @@ export const benchCommand = async (names: string[], options: BenchOptions): Prom
     }
   } finally {
     say('wiping the measured Gantry');
-    wipeWorld();
+    try {
+      wipeWorld();
+    } catch (error) {
+      // What was measured is not lost with it.
+      report(error);
+    }
     stopWiping();
   }
   if (options.json) printJson(forPrograms(reports));

@@ -16,6 +16,7 @@ import {
 import type { InputOf } from '@gantry/contracts/command';
 import { camelFromEnum, connectionOf, fromEnum, pageOf, toEnum } from './connection.js';
 import type { GraphqlContext } from './context.js';
+import { sendInventory } from './large-inventory.js';
 
 type Context = GraphqlContext;
 type Page = { first?: number; after?: string };
@@ -69,7 +70,7 @@ export const templateResolvers = {
     createInventory: async (_: unknown, { input }: { input: InventoryInput }, { call, load }: Context) =>
       load.inventory.load(
         (
-          await call(CreateInventory, {
+          await sendInventory(call, {
             ...variablesOr(input),
             hosts: input.hosts?.map(variablesOr),
             groups: input.groups?.map(variablesOr),

@@ -14,6 +14,7 @@ import {
   ReviseJobTemplate,
   SetProjectDefaultEnvironment,
   SnapshotInventory,
+  StageInventory,
   SnapshotJobTemplate,
   SyncProject,
 } from '@gantry/contracts/template';
@@ -28,6 +29,7 @@ import {
   hostsOfInventory,
   snapshotInventory,
 } from './inventory.commands.js';
+import { stageInventory } from './inventory.staging.js';
 import { inventoryProjection, listInventories } from './inventory.projection.js';
 import {
   createJobTemplate,
@@ -85,6 +87,7 @@ const bind = (kit: ServiceKit, { git }: TemplatesConfig): TemplatesDeps => {
   );
   kit.handle(PinProject, (input, context) => pinProject(deps, input, context));
   kit.handle(ListProjects, (input, { principal }) => listProjects(pool, schema, input, principal!));
+  kit.handle(StageInventory, (input, context) => stageInventory(deps, input, context));
   kit.handle(CreateInventory, (input, context) => createInventory(deps, input, context));
   kit.handle(SnapshotInventory, (input) => snapshotInventory(deps, input));
   kit.handle(CompareInventories, (input) => compareInventories(deps, input));

@@ -19,6 +19,7 @@ import { compareListings, type Listing } from './domain/inventory-difference.js'
 import { inventoryListing } from './domain/inventory-listing.js';
 import { create } from './domain/inventory.js';
 import { listInventoryHosts, readListing } from './inventory.projection.js';
+import { takeStaged } from './inventory.staging.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
 import { mayCreateIn } from './organization.js';
@@ -28,14 +29,15 @@ const CAUGHT_UP_MILLISECONDS = 30_000;
 /** An inventory with its hosts and groups, all or nothing. */
 export const createInventory = async (
   deps: TemplatesDeps,
-  { idempotencyKey: key, hosts, groups, ...settings }: ReceivedBy<typeof CreateInventory>,
+  { idempotencyKey: key, hosts, groups, staged, ...settings }: ReceivedBy<typeof CreateInventory>,
   context: CallContext,
 ): Promise<OutputOf<typeof CreateInventory>> => {
   const principal = context.principal!;
   const { pool, log } = deps;
   await mayCreateIn(deps, settings.organizationId, 'inventories', context);
   return once({ pool, log }, { scope: `inventory.create:${principal.userId}`, key }, async (sql, id) => {
-    const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, hosts, groups }));
+    const contents = staged ? await takeStaged(sql, log.schema, staged, principal.userId) : { hosts, groups };
+    const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, ...contents }));
     await claimName(sql, log.schema, {
       kind: 'inventory',
       organizationId: settings.organizationId,

@@ -20,6 +20,8 @@ import {
   PinProject,
   ReviseJobTemplate,
   SnapshotInventory,
+  STAGED_BYTES,
+  StageInventory,
   SnapshotJobTemplate,
   SyncProject,
   type Project,
@@ -95,7 +97,7 @@ const url = (name: string): string => `git://127.0.0.1:${gitPort}/${name}/.git`;
 beforeAll(async () => {
   [database, nats, home, gitPort] = await Promise.all([
     freshDatabase(),
-    startNats({ config: 'max_payload: 8388608' }),
+    startNats(),
     mkdtemp(join(tmpdir(), 'gantry-templates-')),
     freePort(),
   ]);
@@ -374,15 +376,50 @@ describe('an inventory', () => {
     expect(await launcher.call(SnapshotInventory, { inventoryId: id })).toEqual({ object, totalHosts });
   });
 
+  /** As the gateway sends what does not fit into a message. */
+  const stage = async (contents: object, principal: Principal = admin) => {
+    const bytes = Buffer.from(JSON.stringify(contents));
+    const uploadId = newId();
+    const parts = Math.ceil(bytes.length / STAGED_BYTES);
+    for (let part = 0; part < parts; part++) {
+      const data = bytes.subarray(part * STAGED_BYTES, (part + 1) * STAGED_BYTES).toString('base64');
+      await gateway.call(StageInventory, { organizationId, uploadId, part, data }, { principal });
+    }
+    return { uploadId, parts };
+  };
+
+  it('is made of pieces only if all of them came from whoever makes it', async () => {
+    const staged = await stage({ hosts: [{ name: 'a' }] });
+    await expect(stage({ hosts: [] }, reader)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(createInventory({ staged: { ...staged, parts: 2 } })).rejects.toThrow('did not all arrive');
+    const other = testPrincipal({ organizations: { [organizationId]: ['admin'] } });
+    await expect(createInventory({ staged }, other)).rejects.toThrow('did not all arrive');
+    const data = Buffer.from('{}').toString('base64');
+    await expect(
+      gateway.call(
+        StageInventory,
+        { organizationId, uploadId: staged.uploadId, part: 0, data },
+        { principal: other },
+      ),
+    ).rejects.toMatchObject({ code: 'invalid' });
+    const id = await createInventory({ staged });
+    const { items } = await gateway.call(ListInventories, { ids: [id] }, { principal: reader });
+    expect(items[0]?.node.totalHosts).toBe(1);
+    await expect(createInventory({ staged })).rejects.toThrow('did not all arrive');
+    await expect(createInventory({ staged: await stage({ hosts: [{ name: 'a b' }] }) })).rejects.toThrow(
+      'hosts.0.name',
+    );
+  });
+
   it('of 60,000 hosts is stored whole', async () => {
     const hosts = Array.from({ length: 60_000 }, (_, index) => ({
       name: `host${index}`,
-      variables: { rack: index % 40 },
+      variables: { rack: index % 40, note: 'x'.repeat(100) },
     }));
     const groups = [
       { name: 'even', hosts: hosts.filter((_, index) => index % 2 === 0).map(({ name }) => name) },
     ];
-    const id = await createInventory({ hosts, groups });
+    const id = await createInventory({ staged: await stage({ hosts, groups }) });
     const { object, totalHosts } = await launcher.call(SnapshotInventory, { inventoryId: id });
     expect(totalHosts).toBe(60_000);
     const listing = JSON.parse((await bytesOf(object)).toString()) as Record<

@@ -264,12 +264,37 @@ export const ListProjects = command('templates.project.list', {
   input: PageRequest.extend({ ids: z.array(Id).max(200).nullish() }),
   output: pageOf(Project),
 });
-/** With hosts and groups; all of it or nothing. */
+/** The hosts and groups of an inventory. */
+export const InventoryContents = z.object({
+  hosts: z.array(Host).max(100_000).default([]),
+  groups: z.array(Group).max(10_000).default([]),
+});
+/** The hosts and groups of an inventory, as they are given. */
+export type InventoryContents = z.input<typeof InventoryContents>;
+/** Bytes of one piece of staged contents: in base64 well below the megabyte that NATS takes in a message. */
+export const STAGED_BYTES = 384 * 1024;
+/**
+ * A piece of the contents of an inventory that is too large for one message: bytes of `InventoryContents` as JSON, from the first
+ * (`part` 0) on. Kept for an hour, for whoever sent it. The same part again replaces it. Errors: forbidden, not_found (no such
+ * organization), invalid (somebody else's upload).
+ */
+export const StageInventory = command('templates.inventory.stage', {
+  callers: ['gateway'],
+  input: z.object({
+    organizationId: Id,
+    uploadId: Id,
+    part: z.number().int().min(0).max(999),
+    data: z.base64().max(STAGED_BYTES * 2),
+  }),
+  output: z.object({}),
+});
+/** With hosts and groups, or those that were `staged` instead; all of it or nothing. */
 export const CreateInventory = command('templates.inventory.create', {
   callers: ['gateway'],
+  timeoutMilliseconds: 60_000,
   input: InventorySettings.extend({
-    hosts: z.array(Host).max(100_000).default([]),
-    groups: z.array(Group).max(10_000).default([]),
+    ...InventoryContents.shape,
+    staged: z.object({ uploadId: Id, parts: z.number().int().min(1) }).nullish(),
     idempotencyKey: IdempotencyKey.nullish(),
   }),
   output: Created,
@@ -358,6 +383,7 @@ export const templateCommands = [
   SetProjectDefaultEnvironment,
   ListTemplatesUsingEnvironment,
   ListProjects,
+  StageInventory,
   CreateInventory,
   ListInventories,
   ListInventoryHosts,

@@ -98,15 +98,20 @@ const parseInput = <C extends CommandSpec>(command: C, body: Uint8Array): Receiv
   } catch (cause) {
     throw new PlatformError('invalid', `${command.name}: the request is not JSON.`, { cause });
   }
-  const input = command.input.safeParse(raw);
-  if (input.success) return input.data as ReceivedBy<C>;
+  return checkShape(command.input, raw, command.name) as ReceivedBy<C>;
+};
+
+/** What was given, in its declared shape. Throws `invalid` with paths and rules; `name` says of what. */
+export const checkShape = <S extends z.ZodType>(shape: S, given: unknown, name: string): z.output<S> => {
+  const input = shape.safeParse(given);
+  if (input.success) return input.data;
   // Zod's own messages may quote what was given, which may be a secret: path and rule are said, values never.
   const problems = input.error.issues.map((issue) => ({
     path: issue.path.join('.'),
     message: issue.message,
   }));
   const text = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
-  throw new PlatformError('invalid', text, { details: { command: command.name, problems } });
+  throw new PlatformError('invalid', text, { details: { command: name, problems } });
 };
 
 const callerContext = (request: RawRequest, { service, logger }: BindingSettings): CallContext => {
