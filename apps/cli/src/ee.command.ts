@@ -1,5 +1,6 @@
 /** `gantry ee`: execution environments. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { addBuildCommand } from './ee-build/build-options.js';
 import { pruneCommand, pullCommand } from './ee-images.js';
 import {
   changeCommand,
@@ -81,4 +82,5 @@ export const addEeCommands = (program: Command, run: Run): void => {
     .option('--dry-run', 'only tell which would be removed')
     .option('--json')
     .action(run(pruneCommand));
+  addBuildCommand(ee, run);
 };

@@ -14,7 +14,7 @@ export const enginePart = ({ managed, service, socket }: Machine['engine']): Par
   return {
     name: 'engine',
     ...service,
-    env: { ...service.env, ...trust(process.env['GANTRY_REGISTRY_CA_FILE']), ...mirrors() },
+    env: { ...service.env, ...registryTrust() },
     // Its container monitors leave marks in the folder they are started in.
     cwd: homePath('run'),
     ready: async () => {
@@ -22,6 +22,12 @@ export const enginePart = ({ managed, service, socket }: Machine['engine']): Par
     },
   };
 };
+
+/** Environment of a podman: it trusts and mirrors what GANTRY_REGISTRY_CA_FILE and GANTRY_REGISTRY_MIRRORS say. Throws `invalid` for a file that cannot be read. */
+export const registryTrust = (): Record<string, string> => ({
+  ...trust(process.env['GANTRY_REGISTRY_CA_FILE']),
+  ...mirrors(),
+});
 
 /** Where Go programs look for authorities besides the system's one file (crypto/x509, root_linux.go). */
 const authorityFolders = '/etc/ssl/certs:/etc/pki/tls/certs';
@@ -45,6 +51,7 @@ const trust = (caFile: string | undefined): Record<string, string> => {
 const mirrors = (): Record<string, string> => {
   const given = process.env['GANTRY_REGISTRY_MIRRORS'];
   if (!given) return {};
+  mkdirSync(homePath('run'), { recursive: true });
   const file = homePath('run', 'registries.conf');
   const system = process.env['CONTAINERS_REGISTRIES_CONF'] ?? '/etc/containers/registries.conf';
   writeFileSync(file, registriesConf(given, existsSync(system) ? readFileSync(system, 'utf8') : ''));
