@@ -51,6 +51,7 @@ const environment = ({
     GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE: secrets.podTokenKeyFile,
     GANTRY_LAUNCHER_POD_NETWORK: machine.engine.network,
     GANTRY_LAUNCHER_AGENT_FILE: join(ROOT, 'apps', 'agent', 'agent.py'),
+    GANTRY_LAUNCHER_INSPECTOR_FILE: join(ROOT, 'apps', 'agent', 'inspect_image.py'),
     GANTRY_INGEST_PODS_HTTP: `127.0.0.1:${ports['pods']}`,
     GANTRY_INGEST_PODS_SOCKET: socket,
     // The token file was lost: identity makes another token for it.

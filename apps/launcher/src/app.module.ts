@@ -24,6 +24,7 @@ import {
   readJobStream,
   verifyJobStream,
 } from './job.commands.js';
+import { createInspections, inspectionTypes } from './image.inspection.js';
 import { createDriver } from './job.driver.js';
 import { createJobQueries, JobEntity, jobProjection } from './job.projection.js';
 import { heardTypes, jobCommandFor } from './job.reactions.js';
@@ -53,10 +54,19 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
     driver.dropAll();
     pulls.dropAll();
   });
+  const inspections = createInspections({
+    kit,
+    pods,
+    settings: { installationId: podSettings.installationId, inspectorSource: config.inspectorSource },
+  });
   const { podTokenKey, pullSettings } = config;
-  const driver = createDriver({ kit, jobs, pods, podSettings, pullSettings, podTokenKey, seal }, locks);
+  const noteImage = inspections.noteOnEngine;
+  const driver = createDriver(
+    { kit, jobs, pods, podSettings, pullSettings, podTokenKey, seal, noteImage },
+    locks,
+  );
   const images = createImageQueries(kit.pool);
-  const pullParts = { kit, log: kit.log!, pool: kit.pool, pods, pullSettings, images };
+  const pullParts = { kit, log: kit.log!, pool: kit.pool, pods, pullSettings, images, noteImage };
   const pulls = createPulls(pullParts, locks);
 
   kit.project(jobProjection);
@@ -90,8 +100,10 @@ const wire = async (kit: ServiceKit, config: LauncherConfig, pods: PodDriver): P
       driver.wake(said.jobId);
     },
   });
+  kit.react({ purpose: 'inspections', types: inspectionTypes, handle: inspections.handle });
   kit.every('sweep-jobs', sweepMilliseconds, driver.sweep);
   kit.every('sweep-pods', podSweepMilliseconds, driver.sweepPods);
+  kit.every('sweep-inspections', podSweepMilliseconds, inspections.sweep);
   kit.every('sweep-pulls', podSweepMilliseconds, pulls.sweep);
   const { imageKeepDays: keepDays } = config;
   if (keepDays > 0) {

@@ -15,6 +15,8 @@ const Environment = z.object({
   /** Holds 32 bytes as base64; every launcher of an installation has the same. */
   GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE: z.string(),
   GANTRY_LAUNCHER_AGENT_FILE: z.string(),
+  /** The program that says what an image is made of. */
+  GANTRY_LAUNCHER_INSPECTOR_FILE: z.string(),
   /** bridge | none | host | name of a network. */
   GANTRY_LAUNCHER_POD_NETWORK: z.string().default('bridge'),
   GANTRY_LAUNCHER_POD_MEMORY_MIB: z.coerce.number().int().min(128).default(2_048),
@@ -59,6 +61,7 @@ export const readLauncherConfig = (env: Record<string, string | undefined> = pro
     podsUrl: own.GANTRY_LAUNCHER_PODS_URL,
     podTokenKey: readKey('GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE', own.GANTRY_LAUNCHER_POD_TOKEN_KEY_FILE),
     agentSource: read('GANTRY_LAUNCHER_AGENT_FILE', own.GANTRY_LAUNCHER_AGENT_FILE),
+    inspectorSource: read('GANTRY_LAUNCHER_INSPECTOR_FILE', own.GANTRY_LAUNCHER_INSPECTOR_FILE),
     podNetwork: own.GANTRY_LAUNCHER_POD_NETWORK,
     podLimits: {
       memoryBytes: own.GANTRY_LAUNCHER_POD_MEMORY_MIB * 1024 * 1024,

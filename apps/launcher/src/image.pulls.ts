@@ -10,6 +10,7 @@ import type { ServiceKit } from '@gantry/service/kit';
 import type { JobLocks } from './adapters/job-locks.js';
 import { decidePull, evolvePull, noPull, type PullCommand, type PullEvent } from './domain/image-pull.js';
 import { ensureImage, type PullSettings } from './image.ensure.js';
+import type { Inspections } from './image.inspection.js';
 import type { ImageQueries } from './image.projection.js';
 import { reasonOf } from './job.pin.js';
 import type { PodDriver } from './pod/driver.js';
@@ -21,6 +22,7 @@ export interface PullParts {
   pods: PodDriver;
   pullSettings: PullSettings;
   images: ImageQueries;
+  noteImage: Inspections['noteOnEngine'];
 }
 
 /** The pulls of this launcher. */
@@ -130,6 +132,7 @@ const carryOut = async (parts: PullParts, pullId: string, signal: AbortSignal): 
     });
     const { digest, pulled, attempts, durationMilliseconds, sizeBytes } = ready;
     const { image, executionEnvironmentId } = wanted;
+    parts.noteImage({ executionEnvironmentId, image, digest }, context);
     if (digest !== wanted.digest)
       await kit.call(NoteDigest, { id: executionEnvironmentId, image, digest }, context);
     await tell({

@@ -170,6 +170,7 @@ const makePod = async (
       retried: (retry) => say(parts, job, { kind: 'image pull retried', data: { image, ...retry } }),
     },
   });
+  parts.noteImage({ executionEnvironmentId, image, digest: ready.digest }, driverContext(parts, job));
   if (ready.digest !== digest) {
     void parts.kit
       .call(

@@ -6,6 +6,7 @@ import type { ServiceKit } from '@gantry/service/kit';
 import type { Seal } from './adapters/seal.js';
 import type { JobCommand, JobState } from './domain/job.js';
 import type { PullSettings } from './image.ensure.js';
+import type { Inspections } from './image.inspection.js';
 import type { Jobs, LoadedJob } from './job.stream.js';
 import type { PodSettings } from './pod/description.js';
 import type { PodDriver } from './pod/driver.js';
@@ -20,6 +21,8 @@ export interface LauncherParts {
   /** 32 bytes; pod tokens are derived from it. */
   podTokenKey: Uint8Array;
   seal: Seal;
+  /** An engine has the image: see `Inspections.noteOnEngine`. */
+  noteImage: Inspections['noteOnEngine'];
 }
 
 /** One job while this launcher drives it. */

@@ -103,7 +103,7 @@ export const createDriver = (parts: LauncherParts, locks: JobLocks): Driver => {
       const pods = await parts.pods.list(podLabels.installation, parts.podSettings.installationId);
       const unfinished = new Set((await parts.jobs.unfinished()).map(({ jobId }) => jobId));
       for (const { name, labels } of pods) {
-        if (unfinished.has(labels[podLabels.job] ?? '')) continue;
+        if (labels[podLabels.inspection] || unfinished.has(labels[podLabels.job] ?? '')) continue;
         parts.kit.logger.warn({ pod: name }, 'a pod was left behind: removing it');
         await parts.pods.destroy(name);
       }

@@ -450,7 +450,7 @@ describe('pods left behind', () => {
     const pod = (name: string, installation: string) =>
       driver.create({
         name, image: 'i', command: [], environment: {}, user: { uid: 1000, gid: 0 }, memoryVolumes: [], mounts: [], network: 'none',
-        limits: { memoryBytes: 1, cpus: 0, processes: 1 }, graceSeconds: 1,
+        limits: { memoryBytes: 1, cpus: 0, processes: 1 }, graceSeconds: 1, logMebibytes: 1,
         labels: { 'gantry.installation': installation, 'gantry.job': randomUUID(), 'gantry.epoch': '1' },
       }); // prettier-ignore
     await pod('ours', rows[0]!.id);

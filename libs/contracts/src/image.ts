@@ -25,7 +25,7 @@ export const MAX_PACKAGES = 20_000;
 const Text = z
   .string()
   .max(300)
-  .regex(/^[^\u0000-\u001f\u007f]*$/, 'control characters are not allowed');
+  .regex(/^[^\u0000-\u001f\u007f\ud800-\udfff]*$/u, 'control characters and broken text are not allowed');
 const Named = z.object({ name: Text.min(1), version: Text.min(1) });
 const SystemPackage = Named.extend({ arch: Text });
 const Collection = Named.extend({ path: Text });

@@ -8,10 +8,12 @@
 import { PlatformError } from '@gantry/contracts/errors';
 import Docker from 'dockerode';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PodDescription } from '../pod/description.js';
+import { podLabels, type PodDescription } from '../pod/description.js';
 import type { PodDriver, PodState } from '../pod/driver.js';
 import { createEnds } from './container-ends.js';
+import { createImageLook } from './container-image-config.js';
 import { createImages } from './container-images.js';
+import { createOutput, withoutFrames } from './container-output.js';
 import { asEngineError, messageOf, statusOf, unlessMissing } from './engine-errors.js';
 
 /** An end that was not heard is seen after at most so long. */
@@ -20,21 +22,20 @@ const lookMilliseconds = 2_000;
 /** A driver for the engine at `host` (`unix:///path`, `tcp://host:port`, `http(s)://host:port`). Connects when first used. */
 export const createContainerDriver = (host: string): PodDriver => {
   const docker = connect(host);
-  const ends = createEnds(docker, 'gantry.job');
+  const ends = createEnds(docker, podLabels.installation);
   const inspect = async (name: string): Promise<PodState | null> => {
     const found = await unlessMissing(docker.getContainer(name).inspect(), host);
     return found && stateOf(found);
   };
-  const start = async (name: string, token: string): Promise<void> => {
+  const start: PodDriver['start'] = async (name, token) => {
     const container = docker.getContainer(name);
     try {
+      if (token === null) return await launch(container);
       // Attached before it starts, so that nothing it says or waits for comes before us.
       const line = await container.attach({ stream: true, stdin: true, hijack: true });
       line.on('error', () => undefined);
       line.resume();
-      await container.start().catch((error: unknown) => {
-        if (statusOf(error) !== 304) throw error;
-      });
+      await launch(container);
       await new Promise<void>((resolve, reject) =>
         line.write(`\ngantry-token:${token}\n`, (error) => (error ? reject(error) : resolve())),
       );
@@ -50,6 +51,7 @@ export const createContainerDriver = (host: string): PodDriver => {
   return {
     name: 'container',
     ...createImages(docker, host),
+    describeImage: createImageLook(docker, host),
     inspect,
     start,
     kill,
@@ -88,6 +90,7 @@ export const createContainerDriver = (host: string): PodDriver => {
       );
       return log ? withoutFrames(log).slice(-500).trim() : '';
     },
+    output: createOutput(docker, host),
     stop: async (name, graceSeconds) => {
       await unlessMissing(docker.getContainer(name).stop({ t: graceSeconds }), host, [304]);
     },
@@ -117,6 +120,20 @@ export const createContainerDriver = (host: string): PodDriver => {
       }));
     },
   };
+};
+
+/** Starts it, unless it runs. */
+const launch = async (container: Docker.Container): Promise<void> => {
+  await container.start().catch((error: unknown) => {
+    if (statusOf(error) === 304) return;
+    const words = messageOf(error);
+    if (!/executable file not found|no such file or directory.*: unknown|\bstat\b.*no such file/i.test(words))
+      throw error;
+    throw new PlatformError('refused', `The image lacks the program that its pod is to run: ${words}`, {
+      details: { reason: 'command_not_found' },
+      cause: error,
+    });
+  });
 };
 
 const connect = (host: string): Docker => {
@@ -169,8 +186,7 @@ export const containerOf = (pod: PodDescription): Docker.ContainerCreateOptions 
     ...(pod.limits.cpus > 0 ? { NanoCpus: Math.round(pod.limits.cpus * 1e9) } : {}),
     PidsLimit: pod.limits.processes,
     RestartPolicy: { Name: 'no' },
-    // Holds the agent's own short diagnostics only: what the playbook prints goes to ingest.
-    LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
+    LogConfig: { Type: 'json-file', Config: { 'max-size': `${pod.logMebibytes}m` } },
   },
 });
 
@@ -189,15 +205,4 @@ const stateOf = (found: Docker.ContainerInspectInfo): PodState => {
 const phaseOf = (status: string): PodState['phase'] => {
   if (['created', 'configured', 'initialized'].includes(status)) return 'created';
   return ['exited', 'stopped', 'dead'].includes(status) ? 'exited' : 'running';
-};
-
-/** The engine frames each piece: 1 byte which stream, 3 zeros, 4 bytes length. */
-const withoutFrames = (log: Buffer): string => {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at + 8 <= log.length;) {
-    const end = at + 8 + log.readUInt32BE(at + 4);
-    pieces.push(log.subarray(at + 8, end));
-    at = end;
-  }
-  return Buffer.concat(pieces).toString('utf8');
 };

@@ -22,6 +22,8 @@ export interface PodDescription {
   limits: PodLimits;
   /** Between the polite signal and the end, when stopped. */
   graceSeconds: number;
+  /** How much of what it prints the engine keeps. */
+  logMebibytes: number;
 }
 
 /** What a pod may use. */
@@ -49,6 +51,10 @@ export const podLabels = {
   job: 'gantry.job',
   epoch: 'gantry.epoch',
   installation: 'gantry.installation',
+  /** Of a pod that looks into an image: the digest. */
+  inspection: 'gantry.inspection',
+  /** Of such a pod: after this, in milliseconds since the epoch, nobody waits for it. */
+  deadline: 'gantry.deadline',
 } as const;
 
 /** Name of the pod of an attempt. */
@@ -66,7 +72,7 @@ export const describePod = (
   return {
     name: podName(job.id, job.epoch),
     image: job.image,
-    command: agentCommand(settings.agentSource),
+    command: pythonCommand(settings.agentSource),
     environment: { GANTRY_URL: door.url, GANTRY_JOB_ID: job.id, GANTRY_EPOCH: String(job.epoch) },
     labels: {
       [podLabels.job]: job.id,
@@ -82,6 +88,8 @@ export const describePod = (
     network: settings.network,
     limits: settings.limits,
     graceSeconds: 10,
+    // The agent's own short diagnostics only: what the playbook prints goes to ingest.
+    logMebibytes: 1,
   };
 };
 
@@ -97,8 +105,8 @@ const podDoor = (podsUrl: string): { url: string; mounts: PodDescription['mounts
 
 const commands = new WeakMap<Uint8Array, string[]>();
 
-/** The agent as an argument: no file of ours is in the image. Compressed, for an argument holds at most 128 KiB. */
-const agentCommand = (source: Uint8Array): string[] => {
+/** A program in Python as an argument: no file of ours is in the image. Compressed, for an argument holds at most 128 KiB. */
+export const pythonCommand = (source: Uint8Array): string[] => {
   const known = commands.get(source);
   if (known) return known;
   const packed = deflateSync(source, { level: 9 }).toString('base64');

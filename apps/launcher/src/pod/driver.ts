@@ -1,4 +1,5 @@
 /** The port to whatever runs pods. Adapters: `adapters/container-engine.ts`; a Kubernetes one will follow. */
+import type { ImageConfig } from '@gantry/contracts/image';
 import type { PullProgress } from '@gantry/contracts/job';
 import type { PodDescription } from './description.js';
 
@@ -56,6 +57,13 @@ export interface PullOptions {
   signal: AbortSignal;
 }
 
+/** An image that is there, as the engine describes it. */
+export interface KnownImage {
+  /** What `PodDescription.image` is to be. */
+  reference: string;
+  config: ImageConfig;
+}
+
 /**
  * Runs pods. Every method may be repeated: what is done already is no error. All throw `unavailable` when the engine or
  * cluster does not answer, and `refused` with `details.reason` when it says no, its words in the message.
@@ -72,16 +80,23 @@ export interface PodDriver {
   findImage(wanted: Pick<WantedImage, 'image' | 'digest'>): Promise<Pick<ReadyImage, 'digest'> | null>;
   /** Removes an image by `repository@digest`, never by force: throws `refused` with the engine's words while something uses it. */
   removeImage(reference: string): Promise<'removed' | 'gone'>;
+  /** The image of this digest; null when it is not there. Pulls nothing. */
+  describeImage(wanted: { image: string; digest: string }): Promise<KnownImage | null>;
   /** Makes the pod, or finds that it is made. */
   create(description: PodDescription): Promise<void>;
-  /** Starts a made pod and hands it its token on standard input. A pod that runs gets the token again, which does no harm. */
-  start(name: string, token: string): Promise<void>;
+  /**
+   * Starts a made pod and hands it its token on standard input; null: there is none. A pod that runs gets the token again, which does
+   * no harm. Throws `refused` with reason command_not_found when the image lacks the program.
+   */
+  start(name: string, token: string | null): Promise<void>;
   /** null: there is no such pod. */
   inspect(name: string): Promise<PodState | null>;
   /** Resolves when the pod does not run any more (null: it is not there), or when `signal` fires, with how it is then. */
   wait(name: string, signal: AbortSignal): Promise<PodState | null>;
   /** What it printed last: a few lines of its agent's diagnostics, none of them secret. Empty when there are none. */
   lastWords(name: string): Promise<string>;
+  /** What a pod that is over printed on standard output, at most so many bytes of it; `complete`: that is all. */
+  output(name: string, limitBytes: number): Promise<{ text: string; complete: boolean }>;
   /** The polite signal; after `graceSeconds` the end. */
   stop(name: string, graceSeconds: number): Promise<void>;
   /** The end, at once. */

@@ -9,7 +9,8 @@ import { vi } from 'vitest';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const privateConfig = join(process.env['GANTRY_HOME'] ?? join(root, '.gantry'), 'containers.conf');
-const environment = {
+/** The environment of `podman` on this machine. */
+export const engineEnvironment = {
   ...process.env,
   ...(existsSync(privateConfig) && !process.env['CONTAINERS_CONF'] ? { CONTAINERS_CONF: privateConfig } : {}),
 };
@@ -18,7 +19,7 @@ const environment = {
 const findImage = (): string | undefined => {
   try {
     const listed = execFileSync('podman', ['images', '--format', '{{.Repository}}:{{.Tag}}'], {
-      env: environment,
+      env: engineEnvironment,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     return listed
@@ -50,7 +51,7 @@ export const startEngine = async (more: NodeJS.ProcessEnv = {}): Promise<TestEng
   let service: ChildProcess;
   const start = async (): Promise<void> => {
     service = spawn('podman', ['system', 'service', '--time=60', `unix://${socket}`], {
-      env: { ...environment, ...more },
+      env: { ...engineEnvironment, ...more },
       // Its container monitors leave marks in the folder they are started in.
       cwd: folder,
       stdio: 'ignore',

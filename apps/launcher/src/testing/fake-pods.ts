@@ -1,7 +1,20 @@
 /** Pods that are only said to be there: for tests of what the launcher does with them. What a real driver must do is in pod-driver-contract.ts. */
 import { PlatformError } from '@gantry/contracts/errors';
+import type { ImageConfig } from '@gantry/contracts/image';
 import type { PodDescription } from '../pod/description.js';
 import type { PodDriver, PodState } from '../pod/driver.js';
+
+const fakeConfig: ImageConfig = {
+  sizeBytes: 1,
+  architecture: 'amd64',
+  operatingSystem: 'linux',
+  user: '1000',
+  workingDirectory: '/',
+  entrypoint: [],
+  command: [],
+  labels: {},
+  createdAt: null,
+};
 
 /** A pod as the test sees it. */
 export interface FakePod {
@@ -22,6 +35,8 @@ export class FakeMachine {
   readonly untagged = new Set<string>();
   /** Called before each method; may throw, or hold it. */
   before: (method: keyof PodDriver, name: string) => Promise<void> | void = () => undefined;
+  /** What pods print, by name. */
+  readonly output = new Map<string, string>();
   /** Called when a pod starts. */
   onStart: (pod: FakePod) => void = () => undefined;
   /** Images that were removed. */
@@ -98,6 +113,10 @@ export class FakeMachine {
         this.removed.push(reference);
         return 'removed';
       },
+      describeImage: async ({ image }) => {
+        await this.before('describeImage', image);
+        return image.includes('missing') ? null : { reference: `sha256:of-${image}`, config: fakeConfig };
+      },
       create: async (description) => {
         await this.before('create', description.name);
         if (this.pods.has(description.name)) return;
@@ -115,7 +134,7 @@ export class FakeMachine {
       start: async (name, token) => {
         await this.before('start', name);
         const pod = at(name);
-        pod.tokens.push(token);
+        if (token !== null) pod.tokens.push(token);
         if (pod.state.phase !== 'created') return;
         pod.state = { ...pod.state, phase: 'running' };
         this.onStart(pod);
@@ -137,6 +156,10 @@ export class FakeMachine {
           look();
         }),
       lastWords: async () => '',
+      output: async (name, limitBytes) => {
+        const text = this.output.get(name) ?? '';
+        return { text: text.slice(0, limitBytes), complete: text.length <= limitBytes };
+      },
       stop: async (name) => {
         this.pods.get(name)?.signals.push('stop');
         if (this.obedient) this.exit(name, 143);

@@ -42,6 +42,10 @@ while not line.startswith('gantry-token:'):
         sys.exit(64)
 print(line.strip(), flush=True)
 do = os.environ['DO']
+if do == 'print':
+    print('on the other stream', file=sys.stderr, flush=True)
+    sys.stdout.write(chr(10) * 10000 + 'x' * 100000 + 'end')
+    sys.exit(0)
 if do == 'forever':
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     while True:
@@ -70,7 +74,8 @@ interface Bench {
 }
 
 const never = new AbortController().signal;
-const pulling = (onPull: () => void = () => undefined): PullOptions => ({
+/** A pull that nobody watches. */
+export const pulling = (onPull: () => void = () => undefined): PullOptions => ({
   onPull,
   onProgress: () => undefined,
   login: async () => null,
@@ -82,6 +87,7 @@ export const podDriverContract = (name: string, make: () => Promise<DriverSubjec
   describe(`${name}, as a pod driver`, () => {
     const bench = createBench(make);
     livesOfPods(bench);
+    outputOfPods(bench);
     endsOfPods(bench);
   });
 };
@@ -171,6 +177,45 @@ const livesOfPods = (bench: Bench): void => {
     const waiting = bench.driver.wait(pod, leave.signal);
     leave.abort();
     expect((await waiting)?.phase).toBe('running');
+  });
+};
+
+const outputOfPods = (bench: Bench): void => {
+  it('gives back what a pod printed on standard output, whole and within a bound', async () => {
+    const pod = await bench.started('print');
+    await bench.driver.wait(pod, never);
+    const { text, complete } = await bench.driver.output(pod, 1_000_000);
+    expect(complete).toBe(true);
+    const printed = `${'\n'.repeat(10_001)}${'x'.repeat(100_000)}end`;
+    expect(text.trimEnd().slice(text.indexOf('\n\n')) === printed).toBe(true);
+    expect(text).not.toContain('the other stream');
+    const cut = await bench.driver.output(pod, 1_000);
+    expect(cut.complete).toBe(false);
+    expect(cut.text.length).toBeLessThanOrEqual(1_000);
+    expect(await bench.driver.output(`${pod}-not`, 10)).toEqual({ text: '', complete: true });
+  });
+
+  it('says when an image lacks the program', async () => {
+    const description = await bench.describeTest('0', { command: ['no-such-program'] });
+    await bench.driver.create(description);
+    await expect(bench.driver.start(description.name, null)).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'command_not_found' },
+      message: expect.stringContaining('no-such-program'),
+    });
+  });
+
+  it('knows images by the digest they are pinned to', async () => {
+    const { image } = bench.subject;
+    const wanted = { image, digest: null, pull: 'never' as const };
+    const { digest, reference } = await bench.driver.ensureImage(wanted, pulling());
+    const known = await bench.driver.describeImage({ image, digest });
+    expect(known).toMatchObject({
+      reference,
+      config: { operatingSystem: 'linux', sizeBytes: expect.any(Number) as number },
+    });
+    const other = `sha256:${'0'.repeat(64)}`;
+    expect(await bench.driver.describeImage({ image, digest: other })).toBeNull();
   });
 };
 

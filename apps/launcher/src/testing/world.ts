@@ -16,6 +16,12 @@ import {
 } from '@gantry/contracts/ee';
 import { makeEvent, type EventOf, type EventSpec } from '@gantry/contracts/envelope';
 import { PlatformError, toWire } from '@gantry/contracts/errors';
+import {
+  NoteImageContents,
+  NoteImageOnEngine,
+  NoteInspectionFailure,
+  type ImageContents,
+} from '@gantry/contracts/image';
 import { GetJob, GetTimeline, LaunchJob, type Job, type Reason } from '@gantry/contracts/job';
 import {
   CancelRecord,
@@ -60,6 +66,9 @@ export class Neighbours {
   readonly closed: string[] = [];
   readonly cancelled: string[] = [];
   readonly notedDigests: string[] = [];
+  readonly onEngine: string[] = [];
+  /** Answers to requests to look into images. */
+  readonly inspected: { digest: string; found: ImageContents | Reason }[] = [];
   /** Answers in place of the usual one, by command name; throws to refuse. */
   readonly instead: Played = {};
   /** Called when a record's cancel is set. */
@@ -128,6 +137,18 @@ export class Neighbours {
       platforms: null,
     }),
     [ListCurrentImages.name]: () => ({ images: this.currentImages }),
+    [NoteImageOnEngine.name]: ({ digest }: ReceivedBy<typeof NoteImageOnEngine>) => {
+      this.onEngine.push(digest);
+      return {};
+    },
+    [NoteImageContents.name]: ({ digest, contents }: ReceivedBy<typeof NoteImageContents>) => {
+      this.inspected.push({ digest, found: contents });
+      return {};
+    },
+    [NoteInspectionFailure.name]: ({ digest, reason }: ReceivedBy<typeof NoteInspectionFailure>) => {
+      this.inspected.push({ digest, found: reason });
+      return {};
+    },
     [PinCredentials.name]: () => ({ credentials: [] }),
     [CreateGrant.name]: (input: ReceivedBy<typeof CreateGrant>) => {
       this.grants.push(input);
@@ -162,9 +183,11 @@ export class Neighbours {
   };
 
   /** Answers a command. */
-  answer(name: string, body: unknown): string {
+  answer({ name, input }: CommandSpec, body: unknown): string {
     try {
-      return JSON.stringify({ ok: (this.instead[name] ?? this.usual[name])!(body as never) });
+      const parsed = input.safeParse(body);
+      if (!parsed.success) throw new PlatformError('invalid', `${name}: ${parsed.error.message}`);
+      return JSON.stringify({ ok: (this.instead[name] ?? this.usual[name])!(parsed.data as never) });
     } catch (error) {
       return JSON.stringify({ error: toWire(error) });
     }
@@ -172,7 +195,8 @@ export class Neighbours {
 }
 
 const played: CommandSpec[] = [
-  SnapshotJobTemplate, PinProject, SnapshotInventory, ResolveExecutionEnvironment, LookUpDigest, ListCurrentImages, NoteDigest, PinCredentials, CreateGrant, CloseGrant, OpenRecord,
+  SnapshotJobTemplate, PinProject, SnapshotInventory, ResolveExecutionEnvironment, LookUpDigest, ListCurrentImages, NoteDigest, NoteImageOnEngine,
+  NoteImageContents, NoteInspectionFailure, PinCredentials, CreateGrant, CloseGrant, OpenRecord,
   CancelRecord, CloseRecord, RepeatSnapshot, CompareInventories, CheckImage, ListHostSummaries,
 ]; // prettier-ignore
 
@@ -231,7 +255,7 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
   const running: RunningService[] = [];
   const config: LauncherConfig = {
     base: testConfig({ service: 'launcher', postgresUrl: urls['launcher']!, natsUrl: nats.url, keys: issuer.keys, logLevel: (process.env['GANTRY_TEST_LOG'] as 'info') ?? 'silent' }),
-    containerHost: 'unix:///nonexistent', podsUrl: 'unix:///run/pods/ingest.sock', podTokenKey: Buffer.alloc(32, 1), agentSource: Buffer.from('pass'),
+    containerHost: 'unix:///nonexistent', podsUrl: 'unix:///run/pods/ingest.sock', podTokenKey: Buffer.alloc(32, 1), agentSource: Buffer.from('pass'), inspectorSource: Buffer.from('pass'),
     podNetwork: 'none', podLimits: { memoryBytes: 2 ** 30, cpus: 0, processes: 64 }, maxConcurrentJobs: 10, pullSettings: { attempts: 3, timeoutMilliseconds: 60_000 }, imageKeepDays: 0,
   }; // prettier-ignore
   const job = (jobId: string) => gateway.call(GetJob, { jobId }, { principal: alice });
@@ -275,8 +299,7 @@ export const createWorld = async ({ database, nats }: Servers): Promise<World> =
 const play = (connection: NatsConnection, neighbours: Neighbours): void => {
   for (const command of played) {
     connection.subscribe(commandSubject(command), {
-      callback: (_, message) =>
-        void message.respond(neighbours.answer(command.name, command.input.parse(message.json()))),
+      callback: (_, message) => void message.respond(neighbours.answer(command, message.json())),
     });
   }
 };
