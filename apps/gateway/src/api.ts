@@ -1,8 +1,9 @@
-/** The plain endpoints under /api (docs/API.md): a job's output for programs that want a stream and no GraphQL. */
+/** The plain endpoints under /api (docs/API.md): for programs that want a stream or a file, and no GraphQL. */
 import { errorTreatments, PlatformError, toWire } from '@gantry/contracts/errors';
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import { downloadEvents, downloadStdout } from './api.downloads.js';
 import { streamEvents } from './api.events.js';
+import { downloadSbom } from './api.sbom.js';
 import type { GraphqlContext } from './context.js';
 import { bearerOf } from './session.js';
 
@@ -29,7 +30,11 @@ export const createApi = ({ createContext, stopping }: Settings): Router => {
   const byForm = (req: Request) =>
     byHeader(req) ?? bearerOf(`Bearer ${String((req.body as { token?: unknown } | undefined)?.token ?? '')}`);
   const form = express.urlencoded({ extended: false, limit: '4kb' });
-  const files = { '/jobs/:id/stdout': downloadStdout, '/jobs/:id/events.ndjson': downloadEvents };
+  const files = {
+    '/jobs/:id/stdout': downloadStdout,
+    '/jobs/:id/events.ndjson': downloadEvents,
+    '/images/:digest/sbom': downloadSbom,
+  };
   api.get(
     '/jobs/:id/events',
     answer(byHeader, (...args) => streamEvents(...args, stopping)),

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { CommandSpec, InputOf, OutputOf, PageOf } from '@gantry/contracts/command';
 import { ListCredentials, type Credential } from '@gantry/contracts/credential';
 import { ListExecutionEnvironments, type ExecutionEnvironment } from '@gantry/contracts/ee';
+import { DescribeImages, type Image } from '@gantry/contracts/image';
 import { ListOrganizations, ListUsers, type Organization, type User } from '@gantry/contracts/identity';
 import {
   ListInventories,
@@ -32,6 +33,8 @@ export interface Loaders {
   jobTemplate: DataLoader<string, JobTemplate | null>;
   executionEnvironment: DataLoader<string, ExecutionEnvironment | null>;
   credential: DataLoader<string, Credential | null>;
+  /** By digest. */
+  image: DataLoader<string, Image | null>;
   /** By the job's id; null while no pod was prepared for it. */
   retention: DataLoader<string, RecordRetention | null>;
 }
@@ -84,6 +87,14 @@ const createLoaders = (call: Call): Loaders => ({
   jobTemplate: byId((ids) => call(ListJobTemplates, { ids, first: ids.length })),
   executionEnvironment: byId((ids) => call(ListExecutionEnvironments, { ids, first: ids.length })),
   credential: byId((ids) => call(ListCredentials, { ids, first: ids.length })),
+  image: new DataLoader(
+    async (digests) => {
+      const { items } = await call(DescribeImages, { digests: [...digests] });
+      const found = new Map(items.map((item) => [item.digest, item]));
+      return digests.map((digest) => found.get(digest) ?? null);
+    },
+    { maxBatchSize: 200 },
+  ),
   retention: new DataLoader(
     async (jobIds) => {
       const { items } = await call(DescribeRecords, { jobIds: [...jobIds] });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import { GraphQLScalarType, Kind, type GraphQLSchema, type ValueNode } from 'graphql';
 import { eeResolvers } from './ee.resolver.js';
+import { imageResolvers } from './image.resolver.js';
 import { identityResolvers } from './identity.resolver.js';
 import { jobResolvers } from './job.resolver.js';
 import { pullResolvers } from './pull.resolver.js';
@@ -59,6 +60,7 @@ export const createSchema = (): GraphQLSchema =>
       templateResolvers,
       eeResolvers,
       pullResolvers,
+      imageResolvers,
       jobResolvers,
       relaunchResolvers,
       retentionResolvers,
