@@ -1,7 +1,8 @@
 /** `gantry ee`: execution environments. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { addBuildCommand } from './ee-build/build-options.js';
 import { pruneCommand, pullCommand } from './ee-images.js';
+import { eeDiffCommand, eeFindCommand, eeInspectCommand, eeSbomCommand } from './ee-contents.js';
 import {
   changeCommand,
   createCommand,
@@ -83,4 +84,30 @@ export const addEeCommands = (program: Command, run: Run): void => {
     .option('--json')
     .action(run(pruneCommand));
   addBuildCommand(ee, run);
+  addContents(ee, run);
+};
+
+/** What is in images; also named by their digests. */
+const addContents = (ee: Command, run: Run): void => {
+  ee.command('inspect <ee-or-digest>')
+    .description('what is in its image: versions, packages, labels; looked into if nobody has yet')
+    .option('--again', 'look into it again')
+    .option('--packages', 'list every package')
+    .option('--json')
+    .action(run(eeInspectCommand));
+  ee.command('diff <from> <to>')
+    .description('how the contents of two images differ')
+    .option('--json')
+    .action(run(eeDiffCommand));
+  ee.command('sbom <ee-or-digest>')
+    .description('its bill of materials: CycloneDX 1.6, JSON')
+    .option('-o, --output <file>', 'where to (standard output)')
+    .action(run(eeSbomCommand));
+  const kinds = ['collection', 'python', 'dpkg', 'rpm', 'apk'];
+  ee.command('find <package> [version]')
+    .description('which execution environments hold a package: find community.general "< 8"')
+    .addOption(new Option('--kind <kind>', 'only this kind').choices(kinds))
+    .option('--json')
+    .addHelpText('after', '\nExit codes: 0 found · 1 nobody holds it.')
+    .action(run(eeFindCommand));
 };
