@@ -20,9 +20,13 @@ const debugLoop = (count: number) =>
 describe('the pure parts of the agent', () => {
   it('pass their unit tests', async () => {
     const folder = fileURLToPath(new URL('..', import.meta.url));
-    const { stderr } = await promisify(execFile)('python3', ['-B', '-m', 'unittest', '-q', 'test_agent'], {
-      cwd: folder,
-    });
+    const { stderr } = await promisify(execFile)(
+      'python3',
+      ['-B', '-m', 'unittest', '-q', 'test_agent', 'test_inspect_image'],
+      {
+        cwd: folder,
+      },
+    );
     expect(stderr).toMatch(/OK/);
   });
 });
