@@ -25,10 +25,14 @@ const build = (name: string, containerfile: string): string => {
   const tag = `localhost/gantry-test-${name}-${randomUUID().slice(0, 8)}:1`;
   writeFileSync(join(folder, 'Containerfile'), containerfile);
   writeFileSync(join(folder, 'empty'), '');
-  execFileSync('podman', ['build', '--isolation', 'chroot', '-q', '-t', tag, folder], {
-    env: engineEnvironment,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  execFileSync(
+    'podman',
+    ['build', '--isolation', 'chroot', '--no-cache', '--layers=false', '-q', '-t', tag, folder],
+    {
+      env: engineEnvironment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   rmSync(folder, { recursive: true });
   tags.push(tag);
   return tag;

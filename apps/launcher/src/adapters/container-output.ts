@@ -18,14 +18,15 @@ export const withoutFrames = (log: Buffer): string => {
 const framesFactor = 4;
 
 /**
- * `PodDriver.output` for a container engine: read as it comes, and no further than the limit allows. Not by dockerode's own
- * demuxStream, which calls itself for every frame: a program that prints empty lines would overflow the stack.
+ * `PodDriver.output` for a container engine: read as it comes, and no further than the limit allows. By hand, for three reasons:
+ * - Podman 4.3 ends a log that is followed when its container is over, whether all of it was read or not;
+ * - one that is not followed dockerode holds in memory, whatever its size;
+ * - dockerode's demuxStream calls itself for every frame: a program that prints empty lines would overflow the stack.
  */
 export const createOutput =
   (docker: Docker, host: string): PodDriver['output'] =>
   async (name, limitBytes) => {
-    const options = { stdout: true, stderr: false, follow: true as const };
-    const log = await unlessMissing(docker.getContainer(name).logs(options), host);
+    const log = await unlessMissing(openLog(docker, name), host);
     if (!log) return { text: '', complete: true };
     const pieces: Buffer[] = [];
     let left = limitBytes * framesFactor;
@@ -42,3 +43,17 @@ export const createOutput =
     const complete = left >= 0 && Buffer.byteLength(text) <= limitBytes;
     return { text: complete ? text : text.slice(0, limitBytes), complete };
   };
+
+const openLog = (docker: Docker, name: string): Promise<NodeJS.ReadableStream> =>
+  new Promise((resolve, reject) => {
+    const request = {
+      path: `/containers/${encodeURIComponent(name)}/logs?`,
+      options: { stdout: true, stderr: false },
+      method: 'GET',
+      isStream: true,
+      statusCodes: { 200: true, 404: 'no such container', 500: 'server error' },
+    };
+    docker.modem.dial(request, (error: unknown, log: unknown) =>
+      error ? reject(error as Error) : resolve(log as NodeJS.ReadableStream),
+    );
+  });
