@@ -8,7 +8,7 @@ import type { ServiceKit } from '@gantry/service/kit';
 import { askRegistryLogin } from '@gantry/service/registry-login';
 import { joinSignals } from '@gantry/service/signals';
 import type { z } from 'zod';
-import { imageTrouble, mayPass, pauseAfter, pullFailure, worthTelling } from './domain/pull.js';
+import { imageTrouble, mayPass, pauseAfter, pullFailure, registryOf, worthTelling } from './domain/pull.js';
 import { reasonOf } from './job.pin.js';
 import type { PodDriver, ReadyImage, RegistryLogin } from './pod/driver.js';
 
@@ -94,12 +94,6 @@ const loginFor = async (
       `The image ${image} could not be pulled: ${error.message.replace(/\.$/, '')}`,
     );
   });
-};
-
-/** The registry of an image; Docker's own where the reference names none. */
-const registryOf = (image: string): string => {
-  const [first = '', ...rest] = image.split('/');
-  return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
 };
 
 /** Tells one thing after the other; of progress only what is worth it, and only while nothing else is being told. */

@@ -6,7 +6,14 @@
 import type { Readable } from 'node:stream';
 import { PlatformError } from '@gantry/contracts/errors';
 import type Docker from 'dockerode';
-import { createProgress, imageTrouble, pullFailure, repositoryOf, type PullLine } from '../domain/pull.js';
+import {
+  createProgress,
+  imageTrouble,
+  pullFailure,
+  registryOf,
+  repositoryOf,
+  type PullLine,
+} from '../domain/pull.js';
 import type { PodDriver, PullOptions, ReadyImage, WantedImage } from '../pod/driver.js';
 import { asEngineError, messageOf, statusOf } from './engine-errors.js';
 
@@ -70,7 +77,14 @@ export const createImages = (
       await pull(docker, host, reference, options);
       const found = await look(reference);
       if (!found) throw pullFailure(reference, 'the engine says it pulled the image, and does not know it');
-      return ready(found, true);
+      return await ready(found, true).catch(async (error: unknown) => {
+        // It serves nobody here, and nothing would ever remove it.
+        await docker
+          .getImage(reference)
+          .remove()
+          .catch(() => undefined);
+        throw error;
+      });
     },
     removeImage: async (reference) => {
       try {
@@ -114,7 +128,7 @@ const pull = async (
 ): Promise<void> => {
   const known = await login();
   const authconfig = known?.username
-    ? { username: known.username, password: known.password, serveraddress: reference.split('/')[0]! }
+    ? { username: known.username, password: known.password, serveraddress: registryOf(reference) }
     : undefined;
   const report = (await docker
     .pull(reference, { abortSignal: signal, ...(authconfig ? { authconfig } : {}) })

@@ -22,6 +22,7 @@ describe('an image that cannot be pulled', () => {
     [inPodman('toomanyrequests: You have reached your pull rate limit'), 'image_registry_unreachable'],
     ['received unexpected HTTP status: 503 Service Unavailable', 'image_registry_unreachable'],
     ['writing blob: storing blob to file "/var/tmp/x": write /var/tmp/x: no space left on device', 'image_no_space'],
+    ['writing blob: adding layer with blob "sha256:2f": ApplyLayer stdout:  stderr: write /x: no space left on device exit status 1', 'image_no_space'],
     ['choosing an image from manifest list docker://r/x@sha256:1: no image found in image index for architecture amd64, variant "", OS linux', 'image_wrong_platform'],
     ['no matching manifest for linux/amd64 in the manifest list entries', 'image_wrong_platform'],
     ['short-name "x:1" did not resolve to an alias', 'image_invalid'],

@@ -21,6 +21,12 @@ export type ImageReason = (typeof imageReasons)[number];
 /** Image references have the tag after the last colon behind the last slash; a digest follows an @. */
 export const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]+$/, '');
 
+/** The registry of an image; Docker's own where the reference names none. */
+export const registryOf = (image: string): string => {
+  const [first = '', ...rest] = image.split('/');
+  return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
+};
+
 // In this order: the first that fits an engine's words. Docker Hub says "repository does not exist or may require 'docker login': denied".
 const causes: readonly [RegExp, ImageReason, string][] = [
   [/no space left on device|disk quota exceeded|not enough space/i, 'image_no_space', 'the disk of the machine that runs pods is full. Free some space there (gantry ee prune removes images that nothing uses)'],
