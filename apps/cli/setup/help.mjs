@@ -11,6 +11,8 @@ export const HELP = `gantry: runs Ansible jobs, each in a pod of its own, with a
   ./gantry launch TEMPLATE [-e VAR=VALUE] [--limit HOSTS] [--follow]
   ./gantry jobs                    the latest jobs
   ./gantry job ID [--stdout|--events|--timeline] [--json]
+  ./gantry relaunch ID [--exact|--current] [--failed-hosts] [-e VAR=VALUE] [--plan] [--accept] [--follow]
+                                   a past job again: what is identical, changed or gone is said first
   ./gantry cancel ID
   ./gantry verify ID|FILE          is this record what was written? a job here, or an exported file offline
   ./gantry export ID [-o FILE]     the whole record of a job as a file that needs nothing else

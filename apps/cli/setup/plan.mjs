@@ -32,6 +32,7 @@ const COMMANDS = new Set([
     'status',
     'reset',
     'launch',
+    'relaunch',
     'jobs',
     'job',
     'cancel',

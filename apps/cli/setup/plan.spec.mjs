@@ -16,7 +16,7 @@ describe('what a command needs', () => {
   });
 
   it('is the code alone for what talks to a running system', () => {
-    for (const command of ['status', 'jobs', 'job', 'launch', 'down', 'token', 'reset']) {
+    for (const command of ['status', 'jobs', 'job', 'launch', 'relaunch', 'down', 'token', 'reset']) {
       expect(planFor([command, '--json']).steps).toEqual(['npm', 'build']);
     }
   });
