@@ -12,18 +12,19 @@ type Pin = Extract<JobCommand, { kind: 'pin' }>;
 
 /**
  * `context` carries the launching person's assertion: what they may not use, their job may not either.
- * Throws what the owners throw; a refusal comes before an `unavailable`, for waiting does not help then.
+ * `onlyLook`: for a plan, no job runs on it. Throws what the owners throw; a refusal comes before an `unavailable`, for waiting does not help then.
  */
 export const pinJob = async (
   kit: Pick<ServiceKit, 'call'>,
   requested: Pick<NonNullable<JobState['requested']>, 'snapshot' | 'prompts'>,
   context: CallerContext,
+  onlyLook = false,
 ): Promise<Pin> => {
   const { snapshot, prompts } = requested;
   const [project, inventory, image, credentials] = await all([
     kit.call(PinProject, { projectId: snapshot.projectId, scmBranch: snapshot.scmBranch }, context),
     kit.call(SnapshotInventory, { inventoryId: snapshot.inventoryId }, context),
-    resolveImage(kit, snapshot, context),
+    resolveImage(kit, snapshot, context, onlyLook),
     kit.call(
       PinCredentials,
       { credentialIds: snapshot.credentialIds, prompted: prompts.credentialIds ?? [] },
@@ -52,10 +53,11 @@ export const resolveImage = async (
   kit: Pick<ServiceKit, 'call'>,
   snapshot: LaunchSnapshot,
   context: CallerContext,
+  onlyLook = false,
 ): Promise<Pin['data']['image']> => {
   const { id, ...resolved } = await kit.call(
     ResolveExecutionEnvironment,
-    { candidates: candidatesOf(snapshot), organizationId: snapshot.organizationId },
+    { candidates: candidatesOf(snapshot), organizationId: snapshot.organizationId, onlyLook },
     context,
   );
   return { executionEnvironmentId: id, ...resolved };

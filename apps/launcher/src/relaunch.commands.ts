@@ -29,7 +29,7 @@ export const planRelaunch = async (
   const past = await findPast(parts, wanted, context);
   const limitHosts = await limitHostsOf(parts, past, wanted, context);
   const look = wanted.mode === 'exact' ? exactJob : currentJob;
-  return planOf(wanted, past, await look(parts, past, wanted, limitHosts, context));
+  return planOf(wanted, past, await look(parts, past, wanted, limitHosts, context, true));
 };
 
 /** Runs it again. */
@@ -83,7 +83,7 @@ const nextOf = async (
   // Everything else is pinned by the driver, which can wait for a registry that is away.
   if (wanted.mode === 'current')
     return { ...(await currentSnapshot(parts, past, wanted.changes, context)), pinned: null };
-  const next = await exactJob(parts, past, wanted, limitHosts, context);
+  const next = await exactJob(parts, past, wanted, limitHosts, context, false);
   const plan = planOf(wanted, past, next);
   const refused = (reason: string, message: string): PlatformError =>
     new PlatformError('refused', message, { details: { reason, plan } });

@@ -115,7 +115,7 @@ export const currentJob = async (
   context: CallContext,
 ): Promise<Next> => {
   const { snapshot, prompts } = await currentSnapshot(parts, past, wanted.changes, context);
-  const { data } = await pinJob(parts.kit, { snapshot, prompts }, context);
+  const { data } = await pinJob(parts.kit, { snapshot, prompts }, context, true);
   const digest =
     data.image.digest ??
     (await parts.pods.findImage({ image: data.image.image, digest: null }).catch(() => null))?.digest ??
@@ -154,13 +154,17 @@ export const currentSnapshot = async (
   return { snapshot: await kit.call(SnapshotJobTemplate, { jobTemplate, prompts }, context), prompts };
 };
 
-/** The past job once more: each thing is looked for where it is kept. What `changes` touch is resolved anew, as a launch would. */
+/**
+ * The past job once more: each thing is looked for where it is kept. What `changes` touch is resolved anew, as a launch would.
+ * `onlyLook`: for a plan.
+ */
 export const exactJob = async (
   parts: FactParts,
   past: Past,
   wanted: Wanted,
   limitHosts: string[] | null,
   context: CallContext,
+  onlyLook: boolean,
 ): Promise<Next> => {
   const { changes } = wanted;
   const { pinned, pins } = past;
@@ -178,7 +182,7 @@ export const exactJob = async (
     context,
   );
   const [image, project, inventory, { credentials, missing }] = await Promise.all([
-    findImage(parts, before, snapshot, context),
+    findImage(parts, before, snapshot, context, onlyLook),
     findProject(parts, before, snapshot, context),
     findInventory(parts, before, snapshot, context),
     findCredentials(parts, before, snapshot, ownCredentials, context),
@@ -226,9 +230,10 @@ const findImage = async (
   past: Before,
   snapshot: LaunchSnapshot,
   context: CallContext,
+  onlyLook: boolean,
 ): Promise<Found<Pinned['image']>> => {
   if (snapshot.executionEnvironmentId !== past.snapshot.executionEnvironmentId)
-    return { is: await resolveImage(kit, snapshot, context) };
+    return { is: await resolveImage(kit, snapshot, context, onlyLook) };
   const { image } = past.pinned;
   const { digest } = past.pins.image;
   if (digest === null)

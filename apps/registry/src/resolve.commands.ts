@@ -34,7 +34,7 @@ import { aggregate, visible, type Registry } from './registry.js';
 /** Which image this job runs, and why. Asks the image's registry unless nothing can be learnt from it. */
 export const resolveExecutionEnvironment = async (
   registry: Registry,
-  { candidates, organizationId }: ReceivedBy<typeof ResolveExecutionEnvironment>,
+  { candidates, organizationId, onlyLook }: ReceivedBy<typeof ResolveExecutionEnvironment>,
   context: CallContext,
 ): Promise<OutputOf<typeof ResolveExecutionEnvironment>> => {
   const { environment, from } = await choose(
@@ -53,7 +53,7 @@ export const resolveExecutionEnvironment = async (
   if (lookup) await keepLookup(registry, environment, lookup, 'launch', context);
   if (settled) checkPlatform(wanted, environment.platforms, registry.platforms);
   const resolved = resolve(wanted, lookup, registry.platforms);
-  const previousDigest = await keepUse(registry, environment, resolved.digest);
+  const previousDigest = onlyLook ? null : await keepUse(registry, environment, resolved.digest);
   return { ...resolved, previousDigest };
 };
 

@@ -9,6 +9,7 @@ import {
   LookUpDigest,
   MakeDefaultExecutionEnvironment,
   NoteDigest,
+  ResolveExecutionEnvironment,
 } from '@gantry/contracts/ee';
 import { newId } from '@gantry/service/context';
 import { testPrincipal } from '@gantry/service/testing';
@@ -234,6 +235,11 @@ describe('a person who asks', () => {
       platforms: ['linux/amd64'],
     });
     expect((await world.show(id)).tagMoved).toMatchObject({ previousDigest: before, digest: after });
+    // A plan that nothing runs on changes nothing.
+    const candidates = [{ from: 'job_template' as const, executionEnvironmentId: id }];
+    const look = { candidates, organizationId: world.organizationId, onlyLook: true };
+    await world.launcher.call(ResolveExecutionEnvironment, look, { principal });
+    expect((await world.show(id)).tagMoved).not.toBeNull();
     await world.resolve(id);
     expect((await world.show(id)).tagMoved).toBeNull();
     for (const [role, code] of [

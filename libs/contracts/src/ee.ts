@@ -259,7 +259,12 @@ export const ResolveExecutionEnvironment = command('registry.execution_environme
   callers: ['launcher'],
   principal: true,
   timeoutMilliseconds: 30_000,
-  input: z.object({ candidates: z.array(EeCandidate).max(10), organizationId: Id }),
+  input: z.object({
+    candidates: z.array(EeCandidate).max(10),
+    organizationId: Id,
+    /** Nothing runs on the answer: it is not remembered as what the last job was given. */
+    onlyLook: z.boolean().nullish(),
+  }),
   output: ResolvedImage,
 });
 /**
