@@ -8,7 +8,7 @@ import { startRegistry, type TestRegistry } from '@gantry/testkit/registry';
 import { createTestCa } from '@gantry/testkit/test-ca';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RegistryLogin, WantedImage } from '../pod/driver.js';
+import type { PodDriver, RegistryLogin, WantedImage } from '../pod/driver.js';
 import { startEngine, type TestEngine } from '../testing/engine.js';
 import { createContainerDriver } from './container-engine.js';
 
@@ -45,13 +45,19 @@ interface Told {
 }
 const ensure = async (
   wanted: Partial<WantedImage> & { image: string },
-  options: { login?: RegistryLogin | null; signal?: AbortSignal } = {},
+  options: {
+    login?: RegistryLogin | null | (() => Promise<RegistryLogin>);
+    signal?: AbortSignal;
+    driver?: PodDriver;
+  } = {},
 ) => {
   const told: Told = { pulls: 0, logins: 0, progress: [] };
   const full = { digest: null, pull: 'missing' as const, ...wanted };
-  const ready = await createContainerDriver(engine.host).ensureImage(full, {
+  const driver = options.driver ?? createContainerDriver(engine.host);
+  const ready = await driver.ensureImage(full, {
     login: async () => {
       told.logins += 1;
+      if (typeof options.login === 'function') return options.login();
       return options.login === undefined ? registry.login : options.login;
     },
     onPull: () => (told.pulls += 1),
@@ -90,6 +96,25 @@ describe('an image of a registry with a password and a CA of its own', () => {
       pulled: false,
       reference: one.reference,
     });
+  });
+
+  it('is fetched once for all who want it at the same time, and each with a login of its own', async () => {
+    const { digest } = await pushImage(registry, { repository: 'team/many', tag: '1' });
+    const wanted = { image: `${registry.host}/team/many:1`, digest };
+    const driver = createContainerDriver(engine.host);
+    let refused: Promise<unknown> = Promise.resolve();
+    await new Promise<void>((resolve) => {
+      const login = async (): Promise<RegistryLogin> => {
+        resolve();
+        return { username: registry.login!.username, password: 'wrong' };
+      };
+      refused = ensure(wanted, { driver, login }).catch((error: unknown) => error);
+    });
+    const ready = await Promise.all([1, 2, 3].map(() => ensure(wanted, { driver })));
+    expect(await refused).toMatchObject(refusal('image_unauthorized', /authentication required/));
+    expect(ready.filter(({ logins }) => logins === 1)).toHaveLength(1);
+    expect(ready.filter(({ pulls }) => pulls === 1)).toHaveLength(3);
+    pulled.add(`${registry.host}/team/many@${digest}`);
   });
 
   it('tells its layers while it comes', async () => {

@@ -4,7 +4,7 @@
  * for another platform is pulled without a word; a pull that we leave may go on by itself, and the next one finds what it has fetched.
  */
 import type { Readable } from 'node:stream';
-import { PlatformError } from '@gantry/contracts/errors';
+import { isPlatformError, PlatformError } from '@gantry/contracts/errors';
 import type Docker from 'dockerode';
 import {
   createProgress,
@@ -48,6 +48,27 @@ export const createImages = (
   // Docker gives an image that no registry knows no digest but its id, and finds it by that alone.
   const find = async (wanted: Pick<WantedImage, 'image' | 'digest'>): Promise<Found | null> =>
     (await look(referenceOf(wanted))) ?? (wanted.digest ? look(wanted.digest) : null);
+  // Podman fetches an image once for each who asks: ten jobs that start together are to fetch it once.
+  const underWay = new Map<string, Promise<unknown>>();
+  /** Null: we have pulled it. Else what another has pulled meanwhile; what failed for a reason that is theirs alone we try ourselves. */
+  const pullOnce = async (reference: string, options: PullOptions): Promise<Found | null> => {
+    for (let other = underWay.get(reference); other; other = underWay.get(reference)) {
+      const failure = await Promise.race([other, fired(options.signal)]);
+      if (options.signal.aborted) throw givenUp(reference, options.signal);
+      const found = failure ? null : await look(reference);
+      if (found) return found;
+      if (isPlatformError(failure) && isForAll(failure)) throw failure;
+    }
+    const mine = pull(docker, host, reference, options).finally(() => underWay.delete(reference));
+    const outcome = mine.then(
+      () => null,
+      (error: unknown) => error,
+    );
+    // Nothing is awaited between the look and this: one of those who waited goes first.
+    underWay.set(reference, outcome);
+    await mine;
+    return null;
+  };
   return {
     findImage: async (wanted) => {
       const found = await find(wanted);
@@ -74,7 +95,8 @@ export const createImages = (
       if (there) return ready(there, false);
       if (wanted.pull === 'never') throw notPresent(wanted);
       options.onPull();
-      await pull(docker, host, reference, options);
+      const others = await pullOnce(reference, options);
+      if (others) return ready(others, false);
       const found = await look(reference);
       if (!found) throw pullFailure(reference, 'the engine says it pulled the image, and does not know it');
       return await ready(found, true).catch(async (error: unknown) => {
@@ -97,6 +119,16 @@ export const createImages = (
     },
   };
 };
+
+/** Not so: a login that was refused, and a pull that was given up. */
+const isForAll = ({ code, details }: PlatformError): boolean =>
+  code === 'refused' && !['image_unauthorized', 'image_credential'].includes(String(details['reason']));
+
+const fired = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 const notPresent = ({ image }: WantedImage): PlatformError =>
   imageTrouble(
