@@ -50,11 +50,10 @@ export const createImageLookup = (lookup: LookupImage, call: ServiceKit['call'])
     const began = performance.now();
     const found = await lookup(reference, { login, known, limits });
     const now = performance.now();
-    if (found.found || (found.failure !== 'away' && found.failure !== 'rate_limited')) waiting.delete(host);
-    else {
-      const failure = { ...found, tookMilliseconds: now - began };
+    if (!found.found && (found.failure === 'away' || found.failure === 'rate_limited')) {
+      const failure = { ...found, failure: found.failure, tookMilliseconds: now - began };
       waiting.set(host, afterFailure(waiting.get(host), failure, now, Math.random()));
-    }
+    } else waiting.delete(host);
     return found;
   };
 
@@ -77,7 +76,7 @@ export const createImageLookup = (lookup: LookupImage, call: ServiceKit['call'])
     now: async (wanted, reference, context, hurry) => {
       const spared = waiting.get(reference.domain);
       if (hurry && spared && spared.spareUntil > performance.now())
-        return { found: false, failure: 'away', words: spared.words };
+        return { found: false, failure: spared.failure, words: spared.words };
       return shared(wanted, reference, context, hurry ? hurriedLimits : patientLimits);
     },
     inTurn: async (wanted, reference, context) =>

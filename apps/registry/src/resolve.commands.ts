@@ -126,7 +126,7 @@ export const noteEngineDigest = async (
 /** What a lookup gave: a new digest becomes an event, the rest is kept for people to see. */
 export const keepLookup = async (
   registry: Registry,
-  { id, image }: Pick<Found, 'id' | 'image'>,
+  { id, image, digest: known }: Pick<Found, 'id' | 'image' | 'digest'>,
   lookup: Lookup,
   source: FoundDigest['source'],
   context: CallContext,
@@ -137,6 +137,7 @@ export const keepLookup = async (
     return keepAsked(registry, id, failure, words);
   }
   const { digest, platforms } = lookup;
+  if (digest === known) return keepAsked(registry, id, null, null);
   const found = { image, digest, source, ...(platforms && { platforms }) };
   await Promise.all([
     keepAsked(registry, id, null, null),

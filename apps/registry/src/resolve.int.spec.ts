@@ -147,16 +147,6 @@ describe('the image of a job', () => {
     expect(asked() - before).toBe(1);
   });
 
-  it('is asked for once by jobs that start together', async () => {
-    await push('burst');
-    const id = await create(':burst');
-    await world.resolve(id);
-    const before = asked();
-    const answers = await Promise.all(Array.from({ length: 10 }, () => world.resolve(id)));
-    expect(new Set(answers.map((answer) => answer.digest)).size).toBe(1);
-    expect(asked() - before).toBeLessThan(5);
-  });
-
   it('is refused in the words of its registry', async () => {
     const refusal = (reason: string, words: string) => ({
       code: 'refused',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { afterFailure, type Waiting } from './back-off.js';
 
-const quick = { words: 'no', tookMilliseconds: 5 };
+const quick = { failure: 'away' as const, words: 'no', tookMilliseconds: 5 };
 
 describe('a registry that gives no answer', () => {
   it('is left alone for twice as long each time, up to a quarter of an hour', () => {

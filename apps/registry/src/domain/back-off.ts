@@ -12,11 +12,13 @@ export interface Waiting {
   failures: number;
   retryAt: number;
   spareUntil: number;
+  failure: 'away' | 'rate_limited';
   words: string;
 }
 
 /** How it failed. */
 export interface Failure {
+  failure: Waiting['failure'];
   words: string;
   /** It was silent for so long. */
   tookMilliseconds: number;
@@ -32,7 +34,7 @@ const spareMilliseconds = 10_000;
 /** After a failure. `chance` is from 0 to 1: registries that failed together are not asked together again. */
 export const afterFailure = (
   before: Waiting | undefined,
-  { words, tookMilliseconds, retryAfterMilliseconds = 0 }: Failure,
+  { failure, words, tookMilliseconds, retryAfterMilliseconds = 0 }: Failure,
   now: number,
   chance: number,
 ): Waiting => {
@@ -41,6 +43,7 @@ export const afterFailure = (
   const wished = Math.min(retryAfterMilliseconds, 60 * 60_000);
   return {
     failures,
+    failure,
     words,
     retryAt: now + Math.round(Math.max(wished, doubled * (0.8 + 0.4 * chance))),
     spareUntil: now + Math.max(wished, tookMilliseconds >= slowMilliseconds ? spareMilliseconds : 0),
