@@ -1,4 +1,4 @@
-/** Saying which image a job runs, and what images mean. docs/adr/0020. */
+/** Saying which image a job runs, and what images mean. docs/adr/0027. */
 import { authorize, can, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import type {

@@ -1,4 +1,4 @@
-/** Which image a job runs and why, from what is known and what the image's registry said. docs/adr/0020. */
+/** Which image a job runs and why, from what is known and what the image's registry said. docs/adr/0027. */
 import type { EeSource, ExecutionEnvironment, ResolvedImage } from '@gantry/contracts/ee';
 import { PlatformError } from '@gantry/contracts/errors';
 import type { PullPolicy } from './execution-environment.js';
