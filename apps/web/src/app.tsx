@@ -4,6 +4,7 @@ import { Navigate, Route, Routes } from 'react-router';
 import { useSession } from './api/session.js';
 import { EePage } from './ees/ee.page.js';
 import { EesPage } from './ees/ees.page.js';
+import { ImagePage } from './images/image.page.js';
 import { JobPage } from './jobs/job.page.js';
 import { JobsPage } from './jobs/jobs.page.js';
 import { CredentialsPage } from './resources/credentials.page.js';
@@ -39,6 +40,8 @@ export const App = () => {
           <Route path="/inventories/:id" element={<InventoryPage />} />
           <Route path="/execution-environments" element={<EesPage />} />
           <Route path="/execution-environments/:id" element={<EePage />} />
+          <Route path="/images/:digest" element={<ImagePage />} />
+          <Route path="/images/:digest/compare/:from" element={<ImagePage />} />
           <Route path="/credentials" element={<CredentialsPage />} />
           <Route path="/storage" element={<StoragePage />} />
           <Route path="*" element={<NotFoundPage />} />

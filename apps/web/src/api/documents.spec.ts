@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import * as ees from '../ees/ee.queries.js';
+import * as images from '../images/image.queries.js';
 import * as jobs from '../jobs/job.queries.js';
 import * as relaunch from '../jobs/relaunch.queries.js';
 import * as resources from '../resources/resource.queries.js';
@@ -11,6 +12,7 @@ import * as templates from '../templates/template.queries.js';
 const schema = buildSchema(readFileSync(new URL('../../../gateway/schema.graphql', import.meta.url), 'utf8'));
 const documents = Object.entries({
   ...ees,
+  ...images,
   ...jobs,
   ...resources,
   ...storage,

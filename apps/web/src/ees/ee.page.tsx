@@ -1,11 +1,13 @@
 /** One execution environment: its settings, what its image meant when, and who uses it. */
-import { Alert, Anchor, Badge, Button, Group, SimpleGrid, Text, Title } from '@mantine/core';
+import { Alert, Anchor, Badge, Box, Button, Group, SimpleGrid, Text, Title } from '@mantine/core';
 import { Boxes, CircleAlert, FileSearch, History, RefreshCw } from 'lucide-react';
 import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { request } from '../api/client.js';
 import { ApiProblem } from '../api/problem.js';
 import { useQuery } from '../api/use-query.js';
+import { ImageContents } from '../images/contents.js';
+import { imagePath } from '../images/image.page.js';
 import { Copyable } from '../shell/copy.js';
 import { DataTable, usePaging, type Column } from '../shell/data-table.js';
 import { shortHash } from '../shell/format.js';
@@ -28,10 +30,23 @@ const sources: Record<string, string> = {
   ENGINE: 'the engine that has it',
 };
 
-const columns: Column<DigestPeriod>[] = [
+/** `now`: the digest that older ones are compared with. */
+const columnsOf = (now: string | null): Column<DigestPeriod>[] => [
   {
     title: 'Digest',
-    cell: ({ digest }) => <Copyable text={digest} short={shortHash(digest)} label="the digest" />,
+    cell: ({ digest }) => (
+      <Group gap={8}>
+        <Copyable text={digest} short={shortHash(digest)} label="the digest" />
+        <Anchor component={Link} to={imagePath(digest)} fz="xs">
+          contents
+        </Anchor>
+        {now !== null && digest !== now && (
+          <Anchor component={Link} to={imagePath(now, digest)} fz="xs" data-testid="compare-link">
+            compare with now
+          </Anchor>
+        )}
+      </Group>
+    ),
   },
   { title: 'From', cell: ({ since }) => <Ago at={since} /> },
   {
@@ -255,13 +270,18 @@ export const EePage = () => {
         <Settings ee={ee} />
         <Users users={ee.users} />
       </SimpleGrid>
+      {ee.digest && (
+        <Box mb="md">
+          <ImageContents digest={ee.digest} />
+        </Box>
+      )}
       <Title order={2} mb="xs">
         What the image meant when
       </Title>
       <DataTable
         label="Digests"
         testId="digest-history"
-        columns={columns}
+        columns={columnsOf(ee.digest)}
         rowKey={({ since, digest }) => `${since} ${digest}`}
         list={ee.history}
         problem={problem}
