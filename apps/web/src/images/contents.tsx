@@ -118,7 +118,7 @@ const Packages = ({ image }: { image: Image }) => {
     digest: image.digest,
     kind: kind || null,
     search: search.trim() || null,
-    first: 50,
+    first: 25,
     after: paging.after,
   });
   return (
@@ -253,7 +253,7 @@ export const ImageContents = ({ digest }: { digest: string }) => {
       {known ? (
         <>
           <Facts image={image} />
-          <Title order={3} mt="md" mb="xs">
+          <Title order={3} fz="md" mt="md" mb="xs">
             Packages
           </Title>
           <Packages image={image} />

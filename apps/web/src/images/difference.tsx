@@ -41,7 +41,7 @@ const version = (value: string | null) => (
 const columns: Column<Row>[] = [
   {
     title: 'What',
-    width: 100,
+    width: 120,
     cell: (row) => (
       <Badge variant="light" tt="none" color={what(row).color}>
         {what(row).label}
