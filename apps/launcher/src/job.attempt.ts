@@ -112,7 +112,7 @@ const prepare = async (
   }
 };
 
-/** Ends a long pull when somebody cancels. */
+/** Ends a long pull when somebody cancels, or the launcher leaves the job to the next one. */
 const followCancel = async (
   parts: LauncherParts,
   drive: Drive,
@@ -124,6 +124,7 @@ const followCancel = async (
     if ((await parts.jobs.load(job.id).catch(() => null))?.state.cancel) leave.abort();
     else await drive.news(60_000, leave.signal, since);
   }
+  leave.abort();
 };
 
 /** Ingest and the vault learn who may come. Both are idempotent. */

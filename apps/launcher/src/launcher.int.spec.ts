@@ -355,6 +355,21 @@ describe('a cancel', () => {
     await cancel(jobId);
     expect(await world.until(jobId, over)).toMatchObject({ status: 'canceled' });
   });
+  it('is for people: a launcher that stops over a pull leaves the job to the next one', async () => {
+    world.neighbours.image = 'r/slow:1';
+    const jobId = await world.launch();
+    await eventually(async () => (await world.timeline(jobId)).includes('job.image_pull_started'));
+    await launcher.stop();
+    world.machine.before = (method) => {
+      if (method === 'ensureImage')
+        throw new PlatformError('refused', 'No.', { details: { reason: 'image_not_found' } });
+    };
+    launcher = await world.startLauncher();
+    expect(await world.until(jobId, over)).toMatchObject({
+      status: 'error',
+      reason: { code: 'image_not_found' },
+    });
+  });
   it('ends the pause before the next pull', async () => {
     world.machine.registryAway = 3;
     const jobId = await world.launch();
