@@ -23,7 +23,7 @@ export interface JobView {
   startedAt: string | null;
   elapsedSeconds: number | null;
   pinned: {
-    image: { name: string; image: string; digest: string | null };
+    image: { name: string; image: string; digest: string | null; reason: string };
     project: { branch: string; commit: string };
   } | null;
   agent: { version: string; ansibleCore: string | null } | null;
@@ -208,6 +208,7 @@ const describe = (job: JobView): string => {
     ['Launched', `${job.createdAt} by ${job.launchedBy}`],
     ['Took', job.elapsedSeconds === null ? '' : `${job.elapsedSeconds.toFixed(1)} s`],
     ['Image', job.pinned ? `${job.pinned.image.image} ${job.pinned.image.digest ?? ''}` : ''],
+    ['Why', job.pinned?.image.reason ?? ''],
     ['Project', job.pinned ? `${job.pinned.project.branch} at ${job.pinned.project.commit}` : ''],
     ['Ansible', job.agent ? `ansible-core ${job.agent.ansibleCore ?? 'unknown'}` : ''],
     [

@@ -30,6 +30,20 @@ describe('the timeline', () => {
     );
   });
 
+  it("says when the image's tag has moved, and when its registry was away", () => {
+    const { type, data } = JSON.parse(readFileSync(join(fixtures, 'job.pinned.v1.json'), 'utf8')) as {
+      type: string;
+      data: { image: object };
+    };
+    const previousDigest = `sha256:${'0'.repeat(64)}`;
+    const lineOf = (image: object) =>
+      summaryOf({ type, data: { ...data, image: { ...data.image, ...image } } });
+    expect(lineOf({ resolution: 'resolved', previousDigest })).toContain(
+      '(its tag has moved: the job before had 000000000000)',
+    );
+    expect(lineOf({ resolution: 'known' })).toContain('(the last known one: its registry is away)');
+  });
+
   it('tells an event it does not know by its name', () => {
     expect(summaryOf({ type: 'job.sung', data: {} })).toBe('job.sung');
   });

@@ -1,6 +1,8 @@
 /** The events of a job's life, told to people in one line each. */
-import { jobEvents, type JobRequested, type TimelineEntry } from '@gantry/contracts/job';
+import { jobEvents, type Job, type JobRequested, type TimelineEntry } from '@gantry/contracts/job';
 import { parseEvent, type EventOf } from '@gantry/contracts/envelope';
+
+type PinnedImage = NonNullable<Job['pinned']>['image'];
 
 const short = (hash: string) => hash.replace(/^sha256:/, '').slice(0, 12);
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
@@ -20,6 +22,15 @@ const requested = ({
   return `${how} job ${relaunchOf.jobId} again, by ${launchedBy.username}${where}`;
 };
 
+/** What the image of a job is, and what is odd about it. */
+const meaningOf = ({ digest, resolution, previousDigest }: PinnedImage): string => {
+  const odd = [
+    ...(resolution === 'known' ? ['the last known one: its registry is away'] : []),
+    ...(previousDigest ? [`its tag has moved: the job before had ${short(previousDigest)}`] : []),
+  ];
+  return `${digest ? ` at ${short(digest)}` : ''}${odd.length > 0 ? ` (${odd.join('; ')})` : ''}`;
+};
+
 /** One line about an entry; an event that this build does not know is told by its name. */
 export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string => {
   const event = parseEvent(jobEvents, { type: entry.type, version: 1, data: entry.data });
@@ -28,7 +39,7 @@ export const summaryOf = (entry: Pick<TimelineEntry, 'type' | 'data'>): string =
     case 'job.requested':
       return requested(event.data);
     case 'job.pinned':
-      return `Pinned: image ${event.data.image.image}${event.data.image.digest ? ` at ${short(event.data.image.digest)}` : ''}, project at ${short(event.data.project.commit)}, inventory of ${plural(event.data.inventory.totalHosts, 'host')}`;
+      return `Pinned: image ${event.data.image.image}${meaningOf(event.data.image)}, project at ${short(event.data.project.commit)}, inventory of ${plural(event.data.inventory.totalHosts, 'host')}`;
     case 'job.queued':
       return `Waits: ${event.data.reason.message}`;
     case 'job.dispatched':

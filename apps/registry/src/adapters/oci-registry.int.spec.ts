@@ -236,6 +236,21 @@ describe('a mirror', () => {
   });
 });
 
+describe('a mirror that is away', () => {
+  it('is passed over, and left alone for a while', async () => {
+    const mirror = await listen((_request, response) => refuse(response, 503, 'UNAVAILABLE', 'later'));
+    const registry = await listen((_request, response) => withDigest(response));
+    const client = createRegistryClient({ ca: null, mirrors: { [registry.host]: [mirror.host] } });
+    const known = { digest, platforms: [] };
+    await client.lookup(registry.image('ee:1'), { known });
+    const asked = mirror.seen.length;
+    expect(await client.lookup(registry.image('ee:1'), { known })).toMatchObject({ found: true });
+    expect(mirror.seen.length).toBe(asked);
+    expect(registry.seen.length).toBe(2);
+    await client.close();
+  });
+});
+
 describe('a registry that is not there', () => {
   it('is away: nobody listens, nobody answers, no such name', async () => {
     const registry = await listen(() => undefined);

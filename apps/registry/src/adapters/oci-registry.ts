@@ -50,6 +50,10 @@ const mostPlatforms = 1_000;
 /** Of a lookup that nobody waits for with something better at hand. */
 export const patientLimits: LookupLimits = { request: 10_000, whole: 20_000 };
 
+/** A mirror is there to be quick: one that is silent is passed over soon, and then for a while. */
+const mirrorLimits: LookupLimits = { request: 3_000, whole: 4_000 };
+const mirrorRestMilliseconds = 60_000;
+
 /** A client of all registries. `close` ends its connections. */
 export const createRegistryClient = ({
   ca,
@@ -58,6 +62,7 @@ export const createRegistryClient = ({
   const { send, close } = createSend(ca);
   const session = createSessions(send);
   const platformsOf = new Map<string, string[]>();
+  const restsUntil = new Map<string, number>();
 
   const ask = async (host: string, image: ImageReference, question: Question): Promise<Lookup> => {
     const limits = question.limits ?? patientLimits;
@@ -119,8 +124,11 @@ export const createRegistryClient = ({
   const lookup: LookupImage = async (image, question = {}) => {
     // Mirrors are asked without the login: it is the registry's own.
     for (const mirror of mirrors[image.domain] ?? []) {
-      const found = await ask(mirror, image, { ...question, login: null });
+      if ((restsUntil.get(mirror) ?? 0) > performance.now()) continue;
+      const found = await ask(mirror, image, { ...question, login: null, limits: mirrorLimits });
       if (found.found) return found;
+      if (found.failure === 'away' || found.failure === 'rate_limited')
+        restsUntil.set(mirror, performance.now() + mirrorRestMilliseconds);
     }
     return ask(image.domain === 'docker.io' ? 'registry-1.docker.io' : image.domain, image, question);
   };
