@@ -150,7 +150,8 @@ export class Setup {
   /** The container registry that tests push to and pull from. */
   async dockerRegistry() {
     const name = 'docker-registry';
-    if (process.env.GANTRY_TEST_DOCKER_REGISTRY || which(name) || existsSync(join(HOME, 'bin', name))) return;
+    const fetched = [HOME, join(ROOT, '.gantry')].map((folder) => join(folder, 'bin', name));
+    if (process.env.GANTRY_TEST_DOCKER_REGISTRY || which(name) || fetched.some(existsSync)) return;
     const byHand = `${name} is needed for the tests: put distribution's registry on the PATH under this name, or name it in GANTRY_TEST_DOCKER_REGISTRY.`;
     await this.line(`Fetching ${name} out of the distribution's package into .gantry/bin`, () =>
       fetchProgram(name, { home: HOME, log: logOf(name), distro: this.distro, newer: false, byHand }),
