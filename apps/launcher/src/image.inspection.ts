@@ -1,5 +1,5 @@
 /**
- * Looks into images, one at a time, beside the jobs and never in their way. The registry asks for it (`image.inspection_requested`):
+ * Looks into images, one at a time, beside the jobs and never in their way (ADR 0021). The registry asks for it (`image.inspection_requested`):
  *
  *   asked -> the engine has the image? -> pod made and started -> over -> output read and checked -> told to the registry -> pod removed
  *

@@ -1,4 +1,5 @@
-import { ImageInspectionRequested } from '@gantry/contracts/image';
+import { PlatformError } from '@gantry/contracts/errors';
+import { ImageInspectionRequested, NoteImageOnEngine } from '@gantry/contracts/image';
 import type { RunningService } from '@gantry/service/boot';
 import { eventually } from '@gantry/testkit/eventually';
 import { startNats } from '@gantry/testkit/nats';
@@ -82,5 +83,28 @@ describe('a launcher', () => {
       await world.until(job, ({ status }) => status === 'error');
     }
     expect(world.neighbours.onEngine).toEqual([digest(9)]);
+  });
+
+  it("is in no job's way: not while it looks, and not when the registry takes no note", async () => {
+    const { machine, neighbours } = world;
+    const isInspection = (name: string) => name === inspectionPodName(digest(7));
+    neighbours.instead[NoteImageOnEngine.name] = () => {
+      throw new PlatformError('unavailable', 'The registry is away.');
+    };
+    machine.images.set('localhost/other:1', digest(8));
+    neighbours.image = 'localhost/other:1';
+    machine.onStart = ({ state }) => {
+      if (!isInspection(state.name)) machine.exit(state.name, 1);
+    };
+    const before = answers().length;
+    await ask(digest(7));
+    await eventually(() => [...machine.pods.keys()].some(isInspection));
+    const job = await world.launch();
+    await world.until(job, ({ status }) => status === 'error');
+    expect([...machine.pods.keys()].some(isInspection)).toBe(true);
+    expect(answers()).toHaveLength(before);
+    machine.output.set(inspectionPodName(digest(7)), JSON.stringify(withoutPython));
+    machine.exit(inspectionPodName(digest(7)), 0);
+    await eventually(() => answers().length === before + 1);
   });
 });
