@@ -24,7 +24,7 @@ export const RelaunchPlanList = ({ items }: { items: RelaunchItem[] }) => (
         const { icon: Icon, color, word } = looks[status];
         return (
           <li key={`${part}.${name}`} data-status={status}>
-            <Text span c={color} aria-label={word} title={word}>
+            <Text span c={color} role="img" aria-label={word} title={word}>
               <Icon size={16} aria-hidden="true" />
             </Text>
             <Text span fz="sm">
