@@ -306,7 +306,7 @@ const compareHosts = (past: PastJob, next: NextJob, edited: boolean): RelaunchIt
   if (names) return item('hosts', 'hosts', 'identical', `The same ${now} by name: ${list(names)}.`, { was, now }); // prettier-ignore
   if (was) return item('hosts', 'hosts', 'changed', `The job was limited to ${was} by name, and would not be.`, { was, now: next.snapshot.limit, edited }); // prettier-ignore
   const { limit } = next.snapshot;
-  return item('hosts', 'hosts', 'identical', limit === '' ? 'No host is left out by a limit by name.' : `Hosts by the limit ${limit}.`); // prettier-ignore
+  return item('hosts', 'hosts', 'identical', limit === '' ? 'All hosts of the inventory.' : `Hosts by the limit ${limit}.`); // prettier-ignore
 };
 
 const mostBytes = 512 * 1024;
