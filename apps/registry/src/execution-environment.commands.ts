@@ -76,7 +76,9 @@ export const changeExecutionEnvironment = async (
     ...aggregate(registry.log, id),
     decide: (state) => revise(state, id, change, expectedVersion, eventId),
     meta: context.meta(),
-    inTransaction: (sql) => claimName(sql, registry.schema, after.name, id),
+    inTransaction: async (sql) => {
+      if (change.name !== undefined) await claimName(sql, registry.schema, change.name, id);
+    },
   });
   await lookSoon(registry, id);
   return { version: living(state, id).version };

@@ -90,4 +90,34 @@ describe('an organization', () => {
     given([]).when(command).then([event]);
     given([event]).when(command).thenThrows('conflict');
   });
+
+  it('has the default execution environment that was set last', () => {
+    const given = givenFor<
+      organization.OrganizationState,
+      organization.OrganizationCommand,
+      organization.OrganizationEvent
+    >({ ...organization });
+    const created: organization.OrganizationEvent = {
+      type: 'organization.created',
+      version: 1,
+      data: { organizationId, name: 'Default', description: '' },
+    };
+    const set = (executionEnvironmentId: string | null): organization.OrganizationEvent => ({
+      type: 'organization.default_environment_set',
+      version: 1,
+      data: { organizationId, executionEnvironmentId },
+    });
+    const command = (executionEnvironmentId: string | null) =>
+      ({ kind: 'set default environment', organizationId, executionEnvironmentId }) as const;
+    given([created])
+      .when(command('e'))
+      .then([set('e')]);
+    given([created, set('e')])
+      .when(command('e'))
+      .thenNothing();
+    given([created, set('e')])
+      .when(command(null))
+      .then([set(null)]);
+    given([]).when(command('e')).thenThrows('not_found');
+  });
 });

@@ -70,6 +70,28 @@ describe('a project', () => {
       .when({ kind: 'synced', ...found, commit: 'c2' })
       .then([{ ...synced, data: { ...found, commit: 'c2' } } as project.ProjectEvent]);
   });
+  it('has the default execution environment that was set last, whatever is fetched', () => {
+    const set = (executionEnvironmentId: string | null): project.ProjectEvent => ({
+      type: 'project.default_environment_set',
+      version: 1,
+      data: { projectId, executionEnvironmentId },
+    });
+    const command = (executionEnvironmentId: string | null): project.ProjectCommand => ({
+      kind: 'set default environment',
+      projectId,
+      executionEnvironmentId,
+    });
+    given([created])
+      .when(command('e'))
+      .then([set('e')]);
+    given([created, set('e'), synced])
+      .when(command('e'))
+      .thenNothing();
+    given([created, set('e'), synced])
+      .when({ kind: 'synced', ...found })
+      .thenNothing();
+    given([]).when(command('e')).thenThrows('not_found');
+  });
   it('remembers a failure once, and that it is over', () => {
     given([created, synced])
       .when({ kind: 'failed', ...failure })
