@@ -35,17 +35,26 @@ export const createInventory = async (
   const principal = context.principal!;
   const { pool, log } = deps;
   await mayCreateIn(deps, settings.organizationId, 'inventories', context);
-  return once({ pool, log }, { scope: `inventory.create:${principal.userId}`, key }, async (sql, id) => {
-    const contents = staged ? await takeStaged(sql, log.schema, staged, principal.userId) : { hosts, groups };
-    const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, ...contents }));
-    await claimName(sql, log.schema, {
-      kind: 'inventory',
-      organizationId: settings.organizationId,
-      name: settings.name,
-      id,
-    });
-    await log.appendIn(sql, `inventory-${id}`, 0, events, context.meta());
-  });
+  const made = await once(
+    { pool, log },
+    { scope: `inventory.create:${principal.userId}`, key },
+    async (sql, id) => {
+      const contents = staged
+        ? await takeStaged(sql, log.schema, staged, principal.userId)
+        : { hosts, groups };
+      const events = eventNumbering()(create({ settings: { inventoryId: id, ...settings }, ...contents }));
+      await claimName(sql, log.schema, {
+        kind: 'inventory',
+        organizationId: settings.organizationId,
+        name: settings.name,
+        id,
+      });
+      await log.appendIn(sql, `inventory-${id}`, 0, events, context.meta());
+    },
+  );
+  // Of many hosts, queries show the last ones seconds later; whoever asks at once is to see all of them.
+  await caughtUpVersion(deps, made.id);
+  return made;
 };
 
 /** Hosts of an inventory that the principal may read. */

@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { residentMb } from './processes.js';
+import { ownMb } from './processes.js';
 import type { World } from './world.js';
 
 /** A tab, signed in. */
 export interface Tab {
   page: Page;
-  /** Resident memory of the process that draws it, in MB. */
-  residentMb(): number;
+  /** Memory of the process that draws it, Chromium's program left out, in MB. */
+  ownMb(): number;
   /** What its scripts hold after a garbage collection, in MB. */
   heapMb(): Promise<number>;
   close(): Promise<void>;
@@ -57,7 +57,7 @@ const signedIn = async (browser: Browser, { endpoint }: World): Promise<Tab> => 
   const pids = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
   return {
     page,
-    residentMb: () => Math.max(...pids.map(residentMb)),
+    ownMb: () => Math.max(...pids.map(ownMb)),
     heapMb: async () => {
       await session.send('HeapProfiler.collectGarbage');
       const { metrics } = await session.send('Performance.getMetrics');

@@ -52,6 +52,17 @@ export const residentMb = (pid: number): number => {
   }
 };
 
+/** Memory of one process in MB that is its own: resident, but for what it maps from files (its program, which others map too). */
+export const ownMb = (pid: number): number => {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    return ((kib('RssAnon') + kib('RssShmem')) * 1_024) / 1e6;
+  } catch {
+    return 0;
+  }
+};
+
 /** Watches the resident memory of a process: the most that was seen, in MB, each 250 ms. */
 export const watchMemory = (pid: number): { stop(): number } => {
   let most = residentMb(pid);

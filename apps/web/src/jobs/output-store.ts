@@ -7,7 +7,7 @@
 /** Lines in a block; blocks are what is let go and asked for. */
 export const BLOCK = 500;
 /** Lines held at most. */
-const HOLD = 300_000;
+const HOLD = 100_000;
 
 /** How the last line begins of output that is not shown whole. */
 const CUT = '[cut: ';
