@@ -221,6 +221,22 @@ describe('the execution environment of a job', () => {
   });
 });
 
+describe('a job template', () => {
+  it('names execution environments that are there, and those of another organization for who may use them', async () => {
+    for (const executionEnvironmentId of [environment(), environment(organizationId)])
+      await createTemplate({ executionEnvironmentId });
+    await createTemplate({ executionEnvironmentId: environment(otherOrganizationId) });
+    await expect(createTemplate({ executionEnvironmentId: newId() })).rejects.toMatchObject({
+      code: 'not_found',
+      details: { field: 'executionEnvironmentId' },
+    });
+    await expect(createTemplate({ executionEnvironmentId: environment(newId()) })).rejects.toMatchObject({
+      code: 'refused',
+      details: { reason: 'other_organization' },
+    });
+  });
+});
+
 describe('the default of a project', () => {
   const set = (id: string, executionEnvironmentId: string | null, principal = admin) =>
     gateway.call(SetProjectDefaultEnvironment, { id, executionEnvironmentId }, { principal });

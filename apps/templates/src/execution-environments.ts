@@ -1,5 +1,5 @@
 /** Execution environments as templates names them: may somebody, who does, and whose is a job's. */
-import { readable, type Principal } from '@gantry/contracts/access';
+import { can, readable, type Principal } from '@gantry/contracts/access';
 import type { OutputOf, ReceivedBy } from '@gantry/contracts/command';
 import { ListExecutionEnvironments, type EeCandidate } from '@gantry/contracts/ee';
 import { PlatformError } from '@gantry/contracts/errors';
@@ -9,11 +9,21 @@ import type { Sql } from '@gantry/eventlog/sql';
 import type { CallContext } from '@gantry/service/context';
 import type { TemplatesDeps } from './deps.js';
 
-/** May things of this organization name it? Throws `not_found` for one that the person may not see; `refused` for another organization's. */
+/** Who wants to name which execution environment. */
+export interface Naming {
+  id: string;
+  /** Of the project or job template. */
+  organizationId: string;
+  field: 'defaultEnvironmentId' | 'executionEnvironmentId';
+}
+
+/**
+ * May it be named there? Global ones and the organization's own may; a job template may also name another organization's which the
+ * person may use: who launches it must, too. Throws `not_found` for one that the person may not see; `refused` for others.
+ */
 export const mayName = async (
   { call }: Pick<TemplatesDeps, 'call'>,
-  id: string,
-  organizationId: string,
+  { id, organizationId, field }: Naming,
   context: CallContext,
 ): Promise<void> => {
   const { items } = await call(ListExecutionEnvironments, { ids: [id], first: 1 }, context);
@@ -22,14 +32,16 @@ export const mayName = async (
     throw new PlatformError(
       'not_found',
       `There is no execution environment ${id}, or it is not yours to see.`,
-      { details: { id, field: 'defaultEnvironmentId' } },
+      { details: { id, field } },
     );
   }
-  if (!environment.organizationId || environment.organizationId === organizationId) return;
+  const owner = environment.organizationId ?? null;
+  if (owner === null || owner === organizationId) return;
+  if (field === 'executionEnvironmentId' && can(context.principal!, 'use', owner)) return;
   throw new PlatformError(
     'refused',
     `The execution environment ${environment.name} belongs to another organization: choose a global one, or one of this organization.`,
-    { details: { reason: 'other_organization', field: 'defaultEnvironmentId' } },
+    { details: { reason: 'other_organization', field } },
   );
 };
 

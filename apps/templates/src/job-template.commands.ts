@@ -16,7 +16,7 @@ import { once } from '@gantry/service/idempotency';
 import type { TemplatesDeps } from './deps.js';
 import { decide, evolve, initial } from './domain/job-template.js';
 import { mergePrompts } from './domain/launch.js';
-import { environmentsOf } from './execution-environments.js';
+import { environmentsOf, mayName } from './execution-environments.js';
 import { claimName } from './name-claim.js';
 import { eventNumbering } from './new-events.js';
 import { mayCreateIn } from './organization.js';
@@ -26,7 +26,7 @@ const { JobTemplateCreated, JobTemplateRevised } = templateEvents;
 const catalogue = { JobTemplateCreated, JobTemplateRevised };
 const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
-/** A new template; who makes it may use what it names. Credentials and execution environments are checked by their owners at launch. */
+/** A new template; who makes it may use what it names. Credentials are checked by their owner at launch. */
 export const createJobTemplate = async (
   deps: TemplatesDeps,
   { idempotencyKey: key, ...settings }: ReceivedBy<typeof CreateJobTemplate>,
@@ -35,7 +35,7 @@ export const createJobTemplate = async (
   const principal = context.principal!;
   const { pool, log } = deps;
   await mayCreateIn(deps, settings.organizationId, 'job templates', context);
-  await checkNamed(deps, settings, principal);
+  await checkNamed(deps, settings, context);
   return once({ pool, log }, { scope: `job_template.create:${principal.userId}`, key }, async (sql, id) => {
     const events = eventNumbering()(decide(initial, { kind: 'create', jobTemplateId: id, settings }));
     await claimName(sql, log.schema, {
@@ -61,7 +61,7 @@ export const reviseJobTemplate = async (
   authorize(principal, 'admin', template.organizationId, `the job template ${template.name}`);
   if (settings.organizationId !== template.organizationId)
     await mayCreateIn(deps, settings.organizationId, 'job templates', context);
-  await checkNamed(deps, settings, principal);
+  await checkNamed(deps, settings, context);
   const number = eventNumbering();
   const { version } = await decideAndAppend({
     log,
@@ -168,10 +168,12 @@ const findTemplate = async (
 };
 
 const checkNamed = async (
-  { read }: TemplatesDeps,
+  deps: TemplatesDeps,
   settings: JobTemplateSettings,
-  principal: Principal,
+  context: CallContext,
 ): Promise<void> => {
+  const { read } = deps;
+  const principal = context.principal!;
   const inventoryId = settings.inventoryId ?? null;
   const [project, inventory] = await Promise.all([
     read.project(settings.projectId),
@@ -179,6 +181,8 @@ const checkNamed = async (
   ]);
   mayUse('project', settings.projectId, project, principal);
   if (inventoryId !== null) mayUse('inventory', inventoryId, inventory, principal);
+  const { organizationId, executionEnvironmentId: id } = settings;
+  if (id) await mayName(deps, { id, organizationId, field: 'executionEnvironmentId' }, context);
 };
 
 /** What one may not even read is answered as if it were not there. */

@@ -35,8 +35,9 @@ export const createProject = async (
   const principal = context.principal!;
   const { pool, log, allowFile } = deps;
   await mayCreateIn(deps, settings.organizationId, 'projects', context);
-  if (settings.defaultEnvironmentId)
-    await mayName(deps, settings.defaultEnvironmentId, settings.organizationId, context);
+  const { organizationId, defaultEnvironmentId: environmentId } = settings;
+  if (environmentId)
+    await mayName(deps, { id: environmentId, organizationId, field: 'defaultEnvironmentId' }, context);
   const outcome = await once(
     { pool, log },
     { scope: `project.create:${principal.userId}`, key },
@@ -94,7 +95,14 @@ export const setProjectDefaultEnvironment = async (
   const project = await deps.read.project(id);
   if (!project || !can(context.principal!, 'read', project.organizationId)) throw notFound(id);
   authorize(context.principal!, 'admin', project.organizationId, `the project ${project.name}`);
-  if (executionEnvironmentId) await mayName(deps, executionEnvironmentId, project.organizationId, context);
+  if (executionEnvironmentId) {
+    const { organizationId } = project;
+    await mayName(
+      deps,
+      { id: executionEnvironmentId, organizationId, field: 'defaultEnvironmentId' },
+      context,
+    );
+  }
   const command = { kind: 'set default environment', projectId: project.id, executionEnvironmentId } as const;
   await record(deps, project.id, command, context.meta());
   return {};
