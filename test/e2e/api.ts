@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type Client } from 'graphql-ws';
 import WebSocket from 'ws';
 import { inject } from 'vitest';
@@ -87,12 +88,12 @@ export const launch = async (jobTemplate: string, input: object = {}, token?: st
   return launchJob.job.id;
 };
 
-/** Waits until a job is over. */
+/** Waits until a job is over. Asks again what is not answered soon: who was asked may have been killed. */
 export const over = async (id: string): Promise<Job> => {
   for (;;) {
-    const job = await getJob(id).catch(() => null);
+    const job = await Promise.race([getJob(id).catch(() => null), sleep(2_000, null)]);
     if (job && ['SUCCESSFUL', 'FAILED', 'ERROR', 'CANCELED'].includes(job.status)) return job;
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await sleep(150);
   }
 };
 

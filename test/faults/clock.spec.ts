@@ -11,6 +11,8 @@ import { usualEvent, type Pod } from './pod.js';
 import { watch } from './watcher.js';
 
 const hour = 3_600_000;
+/** What no payload has: 404 to who may ask. */
+const object = `objects/${'f'.repeat(64)}`;
 const file = join(world.home, 'clock-ingest');
 afterEach(async () => {
   rmSync(file, { force: true });
@@ -31,7 +33,7 @@ describe.each([
   ['an hour behind', -hour],
 ])('an ingest whose clock jumps %s, under pods whose clocks jump too', (_name, shift) => {
   it('takes everything in the order of its counters', async () => {
-    const pod = await openPod();
+    const [pod, zombie] = await Promise.all([openPod(), openPod()]);
     const watcher = watch(pod.jobId);
     const real = await launch('Demo Slow', { extraVars: { seconds: 5 } });
     const realWatcher = watch(real);
@@ -41,6 +43,7 @@ describe.each([
     });
     const printing = printAround(pod, 4);
     await eventually(() => pod.committed > 200, { what: 'load' });
+    expect((await zombie.call(object, null)).status).toBe(404);
     writeFileSync(file, String(shift));
     // The clock of the process did jump: it stamps what it receives.
     await eventually(
@@ -56,6 +59,11 @@ describe.each([
     );
     const jumped = pod.committed;
     await eventually(() => pod.committed > jumped, { what: 'events taken after the jump' });
+    // What ingest believes for a second it does not believe for an hour.
+    await openPod(zombie.jobId, 2);
+    await eventually(async () => (await zombie.call(object, null)).status === 403, {
+      what: 'the end of a token that was replaced',
+    });
     await printing;
     await pod.delivered();
     expect([...pod.answers.keys()]).toEqual([200]);
@@ -63,7 +71,8 @@ describe.each([
     await pod.finish();
     const job = await over(real);
     expect(job.status, job.reason?.message).toBe('SUCCESSFUL');
-    await expectWhole(toldBy(pod), await watcher.done);
+    // Who comes later reads pages that reach over the jump.
+    await expectWhole(toldBy(pod), await watcher.done, await watch(pod.jobId).done);
     await expectWhole(toldOf(job), await realWatcher.done);
   });
 });

@@ -70,6 +70,18 @@ describe('output that speaks to the terminal', () => {
     expect(html).not.toMatch(/href|javascript|style=/);
   });
 
+  it('is found by the words that are read in it, and by nothing that was only said to a terminal', async () => {
+    const found = async (text: string): Promise<number> =>
+      (
+        await ask<{ job: { events: { nodes: { counter: number }[] } } }>(
+          'query ($id: ID!, $text: String!) { job(id: $id) { events(filter: { text: $text }) { nodes { counter } } } }',
+          { id: job.id, text },
+        )
+      ).job.events.nodes.length;
+    expect(await found('before title  after')).toBe(1);
+    expect(await found('root shell')).toBe(0);
+  });
+
   it('does nothing to the terminal of the command line', () => {
     for (const args of [
       ['job', job.id, '--stdout'],

@@ -10,7 +10,7 @@ import { streamNames } from '@gantry/contracts/subjects';
 import { eventually } from '@gantry/testkit/eventually';
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import { connect, nkeyAuthenticator } from '@nats-io/transport-node';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { containersOf, launch, over, world } from '../e2e/api.js';
 import { openPod } from './launcher.js';
 import { expectWhole, toldBy, toldOf } from './oracle.js';
@@ -131,6 +131,8 @@ describe.each<[string, { before?: () => void; strike: () => void }]>([
 });
 
 describe('a NATS that hangs', () => {
+  afterEach(() => void signal('nats', 'SIGCONT'));
+
   it('is told by an alarm of those whose events are late, and holds up no pod', async () => {
     const [pod, ending] = await Promise.all([openPod(), openPod()]);
     const over = new AbortController();

@@ -43,7 +43,8 @@ export interface Pod {
   cutLines(lines: readonly (string | Buffer)[]): Batch;
   /** Sends once. Never throws. */
   send(batch: Batch): Promise<Reply>;
-  call(path: string, body: Buffer | object, headers?: Record<string, string>): Promise<Reply>;
+  /** Calls ingest; without a body it gets, with one it posts. */
+  call(path: string, body: Buffer | object | null, headers?: Record<string, string>): Promise<Reply>;
   /** Cuts a batch and lets it wait its turn. */
   enqueue(events: readonly object[]): void;
   /** Resolves once nothing waits. Throws when ingest refuses, or says that it lost what it had acknowledged. */
@@ -136,7 +137,7 @@ export const createPod = (jobId: string, epoch: number, port = Number(new URL(wo
       const reply = await exchange(
         port,
         `/pods/v1/jobs/${jobId}/${path}`,
-        Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)),
+        body === null || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)),
         { Authorization: `Bearer ${bearer}`, 'Gantry-Epoch': String(epoch), ...headers },
       );
       pod.last = reply;
@@ -223,7 +224,7 @@ export const print = async (
 const exchange = (
   port: number,
   path: string,
-  body: Buffer,
+  body: Buffer | null,
   headers: Record<string, string>,
 ): Promise<Reply> =>
   new Promise((resolve) => {
@@ -232,11 +233,11 @@ const exchange = (
       {
         host: '127.0.0.1',
         port,
-        method: 'POST',
+        method: body ? 'POST' : 'GET',
         path,
         agent,
         timeout: 15_000,
-        headers: { ...headers, 'Content-Length': String(body.length) },
+        headers: { ...headers, ...(body && { 'Content-Length': String(body.length) }) },
       },
       (response) => {
         const pieces: Buffer[] = [];
@@ -255,5 +256,5 @@ const exchange = (
     );
     sent.on('timeout', () => sent.destroy(new Error('no answer')));
     sent.on('error', none);
-    sent.end(body);
+    sent.end(body ?? undefined);
   });
