@@ -1,10 +1,13 @@
 /** A past job run again after everything has moved on: the image's tag, the project's branch, a credential; on its failed hosts too. */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serviceNames } from '@gantry/contracts/command';
+import { deleteManifest } from '@gantry/testkit/oci-image';
+import { startRegistry, type TestRegistry } from '@gantry/testkit/registry';
+import { openTestCa } from '@gantry/testkit/test-ca';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allEvents, ask, containersOf, engine, gantry, getJob, launch, machine, over, partPid, pidOf, world, type Job } from './api.js'; // prettier-ignore
 import { openSignedIn, startBrowser } from './browser.js';
@@ -301,5 +304,99 @@ describe('a past job, when image, project and credential have moved on', () => {
     expect(await relaunch({ jobId: past.id, mode: 'EXACT', accept: true })).toMatchObject({
       reason: 'relaunch_missing',
     });
+  });
+});
+
+describe('a past job whose image is in a registry, when its tag has moved', () => {
+  let registry: TestRegistry;
+  const used: string[] = [];
+
+  beforeAll(async () => {
+    registry = await startRegistry({ ca: openTestCa(world.registryCa) });
+  });
+  afterAll(async () => {
+    for (const each of used) {
+      try {
+        engine('rmi', '--force', each);
+      } catch {
+        // It is gone already.
+      }
+    }
+    await registry?.stop();
+  });
+
+  /** Pushes the local execution environment with another label under the tag, and takes it off the machine; returns its digest. */
+  const push = (version: number): string => {
+    const pushed = `${registry.host}/team/ee:past`;
+    const context = mkdtempSync(join(tmpdir(), 'gantry-relaunch-push-'));
+    writeFileSync(
+      join(context, 'Containerfile'),
+      `FROM ${machine().eeImage}\nLABEL gantry.test=${version}\n`,
+    );
+    engine('build', '--quiet', '--pull=never', '--tag', pushed, context);
+    const trust = ['--cert-dir', registry.certsFolder, '--authfile', registry.authFile];
+    engine('push', '--quiet', ...trust, '--digestfile', join(context, 'digest'), pushed);
+    const digest = readFileSync(join(context, 'digest'), 'utf8').trim();
+    engine('rmi', pushed);
+    rmSync(context, { recursive: true });
+    used.push(`${registry.host}/team/ee@${digest}`);
+    return digest;
+  };
+
+  it('pulls the old digest again, and is refused once the registry has lost it', async () => {
+    const { organizationId } = await seeded();
+    const first = push(1);
+    const { username, password } = registry.login!;
+    const executionEnvironmentId = await make(
+      'createExecutionEnvironment',
+      'CreateExecutionEnvironmentInput',
+      {
+        name: `registry ${name}`,
+        organizationId,
+        image: `${registry.host}/team/ee:past`,
+        pull: 'MISSING',
+        credentialId: await make('createCredential', 'CreateCredentialInput', {
+          name: `registry ${name}`,
+          organizationId,
+          credentialType: 'registry',
+          inputs: { host: registry.host, username, password },
+        }),
+      },
+    );
+    const past = await over(await launch(await makeTemplate('site.yml', { executionEnvironmentId })));
+    expect(past, past.reason?.message).toMatchObject({
+      status: 'SUCCESSFUL',
+      pinned: { image: { digest: first } },
+    });
+    const second = push(2);
+    engine('rmi', '--force', used[0]!);
+
+    const seen = await plan({ jobId: past.id, mode: 'EXACT' });
+    expect(part(seen, 'IMAGE')).toMatchObject({
+      status: 'IDENTICAL',
+      now: first,
+      message: expect.stringContaining('registry has it'),
+    });
+    expect(part(await plan({ jobId: past.id, mode: 'CURRENT' }), 'IMAGE')).toMatchObject({
+      status: 'CHANGED',
+      was: first,
+      now: second,
+    });
+    const job = await relaunched({ jobId: past.id, mode: 'EXACT' });
+    expect(job, job.reason?.message).toMatchObject({
+      status: 'SUCCESSFUL',
+      pinned: { image: { digest: first } },
+    });
+    expect(job.timeline.map(({ type }) => type)).toContain('job.image_pulled');
+
+    engine('rmi', '--force', used[0]!);
+    await deleteManifest(registry, 'team/ee', first);
+    const gone = await plan({ jobId: past.id, mode: 'EXACT' });
+    expect(gone.possible).toBe(false);
+    expect(part(gone, 'IMAGE')).toMatchObject({
+      status: 'MISSING',
+      message: expect.stringMatching(/does not have it any more .*unknown/),
+    });
+    expect(JSON.stringify([seen, gone])).not.toContain(password);
   });
 });
