@@ -19,7 +19,7 @@ export const HELP = `gantry: runs Ansible jobs, each in a pod of its own, with a
   ./gantry replay ID|FILE [--speed N] [--from EVENT]
                                    its output again, with its own timing
   ./gantry retention               how long output is kept, what it takes on disk, what would go when
-  ./gantry ee VERB                 execution environments: list, show, create, change, delete, history, resolve, pull, prune, build (ee --help)
+  ./gantry ee VERB                 execution environments: list, show, create, change, pull, build, ... (ee --help)
   ./gantry token                   the administrator's token of this machine
 
   ./gantry test                    lint, types and all tests, against the real parts

@@ -57,23 +57,18 @@ export const findBase = async (docker: Docker, name: string, renew: boolean): Pr
       `The base image ${name} is not on this machine, and localhost/ names no registry: build or load it first.`,
       { details: { reason: 'base_image_unavailable' } },
     );
+  const known = isLocal(name) ? undefined : digestsOf(found, name)[0];
+  const platform = platformOf(found);
+  return known === undefined
+    ? { reference: idOf(found), lock: { name, digest: idOf(found), local: true }, platform }
+    : { reference: known, lock: { name, digest: known.split('@')[1]!, local: false }, platform };
+};
+
+/** The names by digest of an image, those of its repository first; engines spell short names out. */
+const digestsOf = (found: Docker.ImageInspectInfo, name: string): string[] => {
   const repository = repositoryOf(name);
-  const digest = isLocal(name)
-    ? undefined
-    : ((found.RepoDigests ?? [])
-        .find((one) => one.startsWith(`${repository}@`) || one.endsWith(`/${repository}@`))
-        ?.split('@')[1] ?? found.RepoDigests?.[0]?.split('@')[1]);
-  return digest === undefined
-    ? {
-        reference: idOf(found),
-        lock: { name, digest: idOf(found), local: true },
-        platform: platformOf(found),
-      }
-    : {
-        reference: `${repository}@${digest}`,
-        lock: { name, digest, local: false },
-        platform: platformOf(found),
-      };
+  const fits = (one: string): boolean => `/${one.split('@')[0]!}`.endsWith(`/${repository}`);
+  return [...(found.RepoDigests ?? [])].sort((a, b) => Number(fits(b)) - Number(fits(a)));
 };
 
 /** The base image that a lock names. Throws `refused` when it cannot be had any more, or is for another platform. */

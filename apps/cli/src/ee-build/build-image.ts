@@ -74,15 +74,21 @@ export const buildImage = async (engine: Engine, order: BuildOrder): Promise<str
   }
   output.end();
   if (failure === undefined && id !== undefined) return `sha256:${id.replace(/^sha256:/, '')}`;
-  const { sentences, step, last } = output;
+  const { step, last } = output;
+  const sentences = output.sentences();
+  const words = [...last(), failure ?? 'the engine named no image in the end'];
+  // What the scripts in the build say is enough; of other steps their last words are needed.
   const said =
-    sentences().length > 0
-      ? sentences().join('\n')
-      : [...last(), failure ?? 'the engine named no image in the end'].map((line) => `  ${line}`).join('\n');
+    sentences.length > 0
+      ? sentences
+      : [
+          ...(step() ? [`${step()!.number} ${short(step()!.instruction)}`] : []),
+          ...words.map((line) => `  ${line}`),
+        ];
   throw new PlatformError(
     'refused',
-    `The build failed${step() ? ` at ${step()!.number} ${short(step()!.instruction)}` : ''}:\n${said}\nAll of its output: ${order.log}`,
-    { details: { reason: 'build_failed', sentences: sentences() } },
+    `The build failed:\n${said.map((line) => `  ${line}`).join('\n')}\nAll of its output: ${order.log}`,
+    { details: { reason: 'build_failed', sentences } },
   );
 };
 

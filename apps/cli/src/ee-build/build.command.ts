@@ -63,11 +63,14 @@ export interface BuildResult {
 const DEFAULT_TAG = 'localhost/ansible-execution-env:latest';
 const names = ['execution-environment.yml', 'execution-environment.yaml'];
 
+/** registry/repository:tag */
+const name = /^(?:[A-Za-z0-9.-]+(?::\d+)?\/)?[a-z0-9]+(?:(?:\.|__?|-+|\/)[a-z0-9]+)*(?::\w[\w.-]{0,127})?$/;
+
 /** The definition that is meant: the file named, or the one in the folder. Throws `invalid` if there is none. */
 const definitionFile = (given: string | undefined): string => {
   const folder = given === undefined ? '.' : given;
   if (given !== undefined && statSync(given, { throwIfNoEntry: false })?.isDirectory() !== true) return given;
-  const found = names.map((name) => join(folder, name)).find((file) => existsSync(file));
+  const found = names.map((one) => join(folder, one)).find((file) => existsSync(file));
   if (found) return found;
   throw new PlatformError('invalid', `There is no ${names[0]} in ${folder}: name the definition.`);
 };
@@ -77,6 +80,11 @@ const demandSense = (options: BuildOptions, tags: readonly string[]): void => {
   const say = (sentence: string): never => {
     throw new PlatformError('invalid', sentence);
   };
+  for (const tag of tags)
+    if (!name.test(tag))
+      say(
+        `The name ${JSON.stringify(tag)} is not one for an image: registry/repository:tag, the repository in lower case, without a digest.`,
+      );
   for (const [option, url] of [
     ['--index-url', options.indexUrl],
     ['--galaxy-server', options.galaxyServer],
@@ -179,6 +187,10 @@ const buildDefinition = async (
     },
   };
   const folder = contextFolder(options.context);
+  const clean = (): void => {
+    if (options.context === undefined) rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', clean);
   try {
     writeContext(folder, definition, recipe, options, locked);
     const image = await build(engine, folder, options);
@@ -193,7 +205,8 @@ const buildDefinition = async (
     };
     return { image, record, lock };
   } finally {
-    if (options.context === undefined) rmSync(folder, { recursive: true, force: true });
+    process.off('exit', clean);
+    clean();
   }
 };
 
@@ -280,11 +293,18 @@ export const buildEnvironment = async (
   });
 };
 
+/** Ctrl-C too ends the engine that was started, and with it the build. */
 const withEngine = async <T>(work: (engine: Engine) => Promise<T>): Promise<T> => {
   const engine = await openEngine();
+  const interrupt = (): void => {
+    engine.close();
+    process.exit(exitCodes.interrupted);
+  };
+  process.once('SIGINT', interrupt);
   try {
     return await work(engine);
   } finally {
+    process.off('SIGINT', interrupt);
     engine.close();
   }
 };

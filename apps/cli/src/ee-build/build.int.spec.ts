@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,40 +13,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRegistry } from '@gantry/testkit/registry';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { homePath } from '../home.js';
+import { eeImage, podman } from '../testing/podman.js';
 import { buildEnvironment, type BuildOptions } from './build.command.js';
 import { pushImage, tagImage } from './build-image.js';
 import { openEngine } from './engine.js';
 import { readLock, writeLock, type Lock } from './lock.js';
 
 // A home of the test's own, so that the engine of a Gantry that runs here is left alone; what a container needs here goes along.
-const settings = vi.hoisted(() => {
+const settings = await vi.hoisted(async () => {
+  const { copyFileSync, existsSync, mkdirSync } = await import('node:fs');
   const before = process.env['GANTRY_HOME'] ?? `${process.cwd()}/.gantry`;
   const home = `/tmp/gantry-ee-home-${process.pid}`;
   process.env['GANTRY_HOME'] = home;
   for (const name of ['GANTRY_CONTAINER_HOST', 'CONTAINER_HOST', 'DOCKER_HOST']) delete process.env[name];
-  return { before, home };
+  mkdirSync(home, { recursive: true });
+  if (existsSync(`${before}/containers.conf`))
+    copyFileSync(`${before}/containers.conf`, `${home}/containers.conf`);
+  return { home };
 });
-mkdirSync(settings.home, { recursive: true });
-if (existsSync(join(settings.before, 'containers.conf')))
-  copyFileSync(join(settings.before, 'containers.conf'), join(settings.home, 'containers.conf'));
-const conf = homePath('containers.conf');
-const environment = {
-  ...process.env,
-  ...(existsSync(conf) && !process.env['CONTAINERS_CONF'] ? { CONTAINERS_CONF: conf } : {}),
-};
-const podman = (...words: string[]): string =>
-  execFileSync('podman', words, { env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-const base = (() => {
-  try {
-    return podman('images', '--format', '{{.Repository}}:{{.Tag}}')
-      .split('\n')
-      .find((name) => /(^|\/)gantry-ee:/.test(name));
-  } catch {
-    return undefined;
-  }
-})();
-
 /** Wheels of `gantry-demo` 1.0 and 2.0, collections demo.base 1.0.0 and demo.tools 1.0.0, 1.1.0 and 2.0.0, made in the base image. */
 const MAKE = `
 import os, subprocess, zipfile, json
@@ -76,11 +59,11 @@ for version in ('1.0.0', '1.1.0', '2.0.0'):
         'meta/bindep.txt': 'jq [platform:dpkg]\\ngcc [compile platform:rpm]\\nno-such-package [platform:rpm]\\n'})
 `;
 
-describe.skipIf(!base)('an execution environment built on this machine', () => {
+describe.skipIf(!eeImage)('an execution environment built on this machine', () => {
   const work = mkdtempSync(join(tmpdir(), 'gantry-ee-test-'));
   const file = join(work, 'execution-environment.yml');
   const lockFile = join(work, 'execution-environment.lock.yml');
-  const tags = ['first', 'second'].map((name) => `localhost/gantry-test-build:${name}`);
+  const tags = ['first', 'second'].map((name) => `localhost/gantry-test-build:${name}-${process.pid}`);
   const folders = { wheels: join(work, 'wheels'), collections: join(work, 'collections') };
   const said: string[] = [];
   const build = (options: BuildOptions) =>
@@ -95,7 +78,7 @@ describe.skipIf(!base)('an execution environment built on this machine', () => {
       '--user=0',
       '-v',
       `${work}:/out`,
-      base!,
+      eeImage!,
       'python3',
       '/out/make.py',
     );
@@ -104,7 +87,7 @@ describe.skipIf(!base)('an execution environment built on this machine', () => {
     writeFileSync(
       file,
       `version: 3
-images: {base_image: {name: '${base}'}}
+images: {base_image: {name: '${eeImage}'}}
 dependencies:
   galaxy:
     collections: [{name: demo.tools, version: '<2.0.0'}]
@@ -152,9 +135,34 @@ options: {package_manager_path: /usr/bin/apt-get}
     ).toMatch(/^jq-1[\s\S]*made by a test\na step of its own\n1000\n\/runner\n.*No such file/);
   });
 
+  it("leaves nothing of root's in the home of its user, and Ansible runs there", () => {
+    const volumes = [
+      '--read-only',
+      '--cap-drop=all',
+      '--tmpfs=/runner:rw,mode=1777',
+      '--tmpfs=/tmp:rw,mode=1777',
+    ];
+    expect(inImage(tags[0]!, 'find /runner -mindepth 1; stat -c "%u:%g %a" /runner')).toBe('1000:0 775\n');
+    expect(
+      podman(
+        'run',
+        '--rm',
+        '--network=none',
+        ...volumes,
+        tags[0]!,
+        'ansible',
+        'localhost',
+        '-c',
+        'local',
+        '-m',
+        'ping',
+      ),
+    ).toContain('pong');
+  });
+
   it('is locked down to the hashes of archives', () => {
     expect(lock()).toMatchObject({
-      base: { name: base, local: true },
+      base: { name: eeImage, local: true },
       system: { manager: 'dpkg' },
       python: [
         {

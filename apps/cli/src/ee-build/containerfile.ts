@@ -121,16 +121,11 @@ const baseSteps = (
   const pip = [core?.package_pip, runner?.package_pip].filter(Boolean) as string[];
   return [
     'COPY _build/scripts/ /output/scripts/',
-    `RUN mkdir -p /output/notes && ${packages} list > /output/base-packages && if [ -x "$PYCMD" ]; then ${builder} snapshot; fi`,
+    `RUN ${packages} begin`,
     ...steps('prepend_base'),
-    ...(locked
-      ? [
-          'COPY _build/lock/ /output/lock/',
-          `RUN if [ -d /etc/apt/preferences.d ]; then cp /output/lock/preferences /etc/apt/preferences.d/gantry-lock; fi && ${packages} check`,
-        ]
-      : []),
+    ...(locked ? ['COPY _build/lock/ /output/lock/', `RUN ${packages} lock`] : []),
     ...(system.length > 0 ? [`RUN ${packages} install ${system.map(quote).join(' ')}`] : []),
-    'RUN [ -x "$PYCMD" ] || { echo "gantry: there is no $PYCMD: name a package in dependencies.python_interpreter.package_system"; exit 1; }',
+    `RUN ${packages} ensure-python`,
     ...(sources.wheels ? ['COPY _build/wheelhouse/ /output/wheelhouse/'] : []),
     ...(pip.length > 0 ? [`RUN ${builder} base ${pip.map(quote).join(' ')}`] : []),
     ...steps('append_base'),
@@ -147,7 +142,7 @@ const endSteps = (definition: Definition, { baseName, baseDigest }: Recipe): str
     'dev.gantry.definition': `sha256:${definition.sha256}`,
   };
   return [
-    `RUN ${builder} user ${[options.user, options.workdir, String(options.relax_passwd_permissions)].map(quote).join(' ')} && ${builder} record && rm -rf /output /build /etc/apt/preferences.d/gantry-lock`,
+    `RUN ${builder} record && ${builder} user ${[options.user, options.workdir, String(options.relax_passwd_permissions)].map(quote).join(' ')} && rm -rf /output /build /etc/apt/preferences.d/gantry-lock`,
     `LABEL ${Object.entries(labels)
       .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
       .join(' ')}`,

@@ -96,7 +96,8 @@ describe('the files of a definition', () => {
     const named = load({
       'execution-environment.yml': `${head}dependencies: {galaxy: deps/galaxy.yml, python: python.txt, system: bindep.txt}\n`,
       'deps/galaxy.yml': 'collections:\n  - demo.tools:>=1.0.0\n',
-      'python.txt': '# a comment\nsix>=1  # why\n\n',
+      'python.txt': '# a comment\n-r more/a.txt\n\n',
+      'more/a.txt': 'six>=1  # why\n--requirement=a.txt\n',
       'bindep.txt': 'git [platform:dpkg]\n',
     });
     const inline = load({

@@ -98,6 +98,9 @@ const Literal = z.preprocess(
   z.string().regex(/^[^\n]*$/, 'write it in one line'),
 );
 
+/** What the build puts below `_build` itself. */
+const ours = new Set(['scripts', 'lock', 'wheelhouse', 'galaxy']);
+
 /** The file as it is written, `dependencies.galaxy` unread: it may be the name of another file. */
 export const DefinitionFile = z.strictObject({
   version: z.literal(3),
@@ -145,6 +148,10 @@ export const DefinitionFile = z.strictObject({
           .refine(
             (value) => !value.startsWith('/') && !value.split('/').includes('..'),
             'the destination lies below _build: no absolute path and no ..',
+          )
+          .refine(
+            (value) => !ours.has(value.split('/')[0]!),
+            'this folder is used by the build: choose another',
           ),
       }),
     )

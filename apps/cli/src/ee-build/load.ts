@@ -87,12 +87,22 @@ export const loadDefinition = (file: string): Definition => {
   const written = readDefinition(value, file);
   const { dependencies } = written;
   const named: Record<string, string> = {};
-  const lines = (given: string | string[], place: string): string[] => {
-    if (typeof given !== 'string') return meaningful(given);
-    const text = read(resolve(folder, given), place);
-    named[`file ${given}`] = hex(text);
+  const fileLines = (name: string, place: string): string[] => {
+    const text = read(resolve(folder, name), place);
+    named[`file ${name}`] = hex(text);
     return meaningful(text.split('\n'));
   };
+  const lines = (given: string | string[], place: string): string[] =>
+    typeof given === 'string' ? fileLines(given, place) : meaningful(given);
+  // A file of requirements may include others, by paths of its own.
+  const pythonLines = (given: string | string[]): string[] =>
+    lines(given, 'dependencies.python').flatMap((line) => {
+      const included = /^(?:-r|--requirement)[ =]\s*(.+)$/.exec(line)?.[1];
+      if (included === undefined) return [line];
+      const name = join(typeof given === 'string' ? dirname(given) : '.', included);
+      if (`file ${name}` in named) return [];
+      return pythonLines(name);
+    });
   const requirements = (given: unknown): Requirements | null => {
     if (given === undefined || given === null) return null;
     const inline = typeof given !== 'string' || /\n/.test(given);
@@ -116,7 +126,7 @@ export const loadDefinition = (file: string): Definition => {
   );
   const loaded = {
     requirements: requirements(dependencies.galaxy),
-    python: lines(dependencies.python, 'dependencies.python'),
+    python: pythonLines(dependencies.python),
     system: readSystem(lines(dependencies.system, 'dependencies.system'), 'dependencies.system'),
   };
   const parts = {

@@ -1,4 +1,5 @@
 /** Making a pushed image an execution environment of Gantry, through the same API that everybody has. */
+import { randomUUID } from 'node:crypto';
 import { PlatformError } from '@gantry/contracts/errors';
 import { findEndpoint, request } from '../client.js';
 import { findNamed } from '../find.js';
@@ -56,7 +57,7 @@ export const prepareRegistration = async (
         organizationId,
         image,
         credentialId,
-        idempotencyKey: `ee-build ${name} ${image}`,
+        idempotencyKey: randomUUID(),
       };
       const { made } = await request<{ made: { id: string } }>(
         endpoint,

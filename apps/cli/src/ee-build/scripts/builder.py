@@ -16,9 +16,9 @@ which ansible-core brings, where there are collections.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 
 from common import NOTES, OUTPUT, PYTHON, lines_of, note, noted, refuse, run
 from galaxy_content import COLLECTIONS, galaxy, installed_roles
@@ -72,15 +72,21 @@ def user(name, workdir, relaxed):
         run("chmod", "ug+rw", "/etc/passwd")
 
 
+def first_line_of(words, **more):
+    """What a program says about its version; None if it cannot run. It leaves nothing in the home of the image's user."""
+    with tempfile.TemporaryDirectory() as home:
+        env = dict(os.environ, HOME=home, LC_ALL="C.UTF-8")
+        try:
+            done = subprocess.run([*words, "--version"], stdout=subprocess.PIPE, env=env, **more)
+        except FileNotFoundError:
+            return None
+    return None if done.returncode else done.stdout.decode().split("\n")[0]
+
+
 def check():
     """Ends the build if Ansible cannot run."""
-    env = dict(os.environ, LC_ALL="C.UTF-8")
     for program, key in (("ansible", "ansible_core"), ("ansible-runner", "ansible_runner")):
-        try:
-            failed = subprocess.call([program, "--version"], stdout=subprocess.DEVNULL, env=env)
-        except FileNotFoundError:
-            failed = 1
-        if failed:
+        if first_line_of([program]) is None:
             refuse("the image has no working %s: name it in dependencies.%s, take a base image that has it, "
                    "or set options.skip_ansible_check" % (program, key))
 
@@ -100,23 +106,15 @@ def record():
     python = [known[name] if name in known and known[name]["version"] == version
               else {"name": name, "version": version, "layer": "step"}
               for name, version in sorted(distributions().items()) if before.get(name) != version]
-    tools = {"python": "%d.%d.%d" % sys.version_info[:3], **versions_of("ansible", PYTHON + " -m pip")}
+    versions = {name: first_line_of(words, stderr=subprocess.DEVNULL)
+                for name, words in (("ansible", ["ansible"]), ("pip", [PYTHON, "-m", "pip"]))}
+    tools = {name: re.sub(r" from .*", "", said) for name, said in versions.items() if said}
+    tools["python"] = "%d.%d.%d" % sys.version_info[:3]
     value = {"system": {"manager": "dpkg" if "platform:dpkg" in platforms() else "rpm", "packages": packages},
              "python": python, "collections": noted("collections", []), "roles": list(installed_roles()), "tools": tools}
     os.makedirs(os.path.dirname(RECORD), exist_ok=True)
     with open(RECORD, "w") as file:
         json.dump(value, file, indent=1, sort_keys=True)
-
-
-def versions_of(*programs):
-    """The first line that programs say about their version; those that are not there are left out."""
-    found = {}
-    for program in programs:
-        done = subprocess.run(program.split() + ["--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              env=dict(os.environ, LC_ALL="C.UTF-8")) if shutil.which(program.split()[0]) else None
-        if done and done.returncode == 0:
-            found[program.split()[-1]] = re.sub(r" from .*", "", done.stdout.decode().split("\n")[0])
-    return found
 
 
 def main(command, *words):

@@ -3,8 +3,10 @@
 #
 #   install PACKAGE...  installs them, without what they only recommend, and leaves no lists behind
 #   list                name, architecture and version of all that is installed, a package a line, separated by tabs
-#   record FILE         what differs from the first `list` (in /output/base-packages), with the SHA-256 that the archive names
-#   check               can the archive still give what the lock names (/output/lock/packages)? Names what it cannot
+#   begin               notes what the base image has
+#   record FILE         what differs from that, with the SHA-256 that the archive names
+#   lock                holds apt to the lock (/output/lock); names what the archive cannot give any more
+#   ensure-python       is there a Python?
 #   ensure-pip          makes pip be there
 #
 # PKGMGR and PYCMD come from the Containerfile. A line that begins with "gantry: " is for the person who builds.
@@ -79,6 +81,14 @@ archive() {
 
 case $1 in
   list) list ;;
+  begin)
+    mkdir -p /output/notes
+    list > /output/base-packages
+    [ ! -x "$PYCMD" ] || "$PYCMD" /output/scripts/builder.py snapshot
+    ;;
+  ensure-python)
+    [ -x "$PYCMD" ] || refuse "there is no $PYCMD: name a package in dependencies.python_interpreter.package_system"
+    ;;
   install)
     shift
     [ $# -gt 0 ] || exit 0
@@ -86,10 +96,23 @@ case $1 in
     if [ $family = dpkg ]; then
       # With a lock the versions are pinned in /etc/apt/preferences.d; the archive may have newer ones by now.
       DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --allow-downgrades -- "$@"
-    elif [ "$(basename "$PKGMGR")" = microdnf ]; then
-      microdnf install -y --nodocs --setopt=install_weak_deps=0 "$@"
     else
-      "$PKGMGR" install -y --setopt=install_weak_deps=False --setopt=tsflags=nodocs "$@"
+      # dnf cannot be pinned for a while: all that the lock names is installed at once, so that nothing newer comes along.
+      if [ -s /output/lock/packages ]; then
+        # shellcheck disable=SC2046 -- names of packages hold no blanks
+        set -- $(for one in "$@"; do grep -q "^$one$tab" /output/lock/packages || echo "$one"; done) \
+          $(awk -F "$tab" '{ print $1 "-" $3 "." $2 }' /output/lock/packages)
+      fi
+      weak=install_weak_deps=False
+      [ "$(basename "$PKGMGR")" != microdnf ] || weak=install_weak_deps=0
+      "$PKGMGR" install -y "--setopt=$weak" --setopt=tsflags=nodocs "$@" > /tmp/said 2>&1 || {
+        cat /tmp/said
+        sed -n -e 's/^No match for argument: \(.*\)/\1/p' -e "s/^.*No package matches '\(.*\)'.*/\1/p" /tmp/said | sort -u |
+          sed 's/.*/gantry: the system package & cannot be had/'
+        exit 1
+      }
+      cat /tmp/said
+      rm -f /tmp/said
     fi
     # The hashes are noted while the archive's lists are here.
     fresh
@@ -109,9 +132,10 @@ case $1 in
     cp /output/notes/archive "$2"
     rm -f /tmp/new
     ;;
-  check)
+  lock)
     # Of rpm the package manager itself says what is missing.
     [ -s /output/lock/packages ] && [ $family = dpkg ] || exit 0
+    cp /output/lock/preferences /etc/apt/preferences.d/gantry-lock
     update
     archive /output/lock/packages > /tmp/found
     LC_ALL=C comm -23 /output/lock/packages /tmp/found > /tmp/missing || true
