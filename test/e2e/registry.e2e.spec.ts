@@ -34,11 +34,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Pushes the local execution environment under a tag, made different by a label; returns its digest. */
-const pushEe = (tag: string, label: string): string => {
+/** Pushes the local execution environment under a tag, made different from any that the engine has by a label; returns its digest. */
+const pushEe = (tag: string): string => {
   const image = `${registry.host}/team/ee:${tag}`;
   const recipe = join(folder, 'Containerfile');
-  writeFileSync(recipe, `FROM ${machine().eeImage}\nLABEL gantry.test=${label}\n`);
+  writeFileSync(recipe, `FROM ${machine().eeImage}\nLABEL gantry.test=${randomUUID()}\n`);
   engine('build', '--quiet', '--pull=never', '--tag', image, '--file', recipe, folder);
   const trust = ['--cert-dir', registry.certsFolder, '--authfile', registry.authFile];
   // What is pushed is compressed, and so has another digest than what was built.
@@ -80,13 +80,13 @@ const endsFor = (job: Job, code: string, words: RegExp): void => {
 
 describe('a job whose tag is in a registry', () => {
   it('pulls the digest that the tag means, and names its own when the tag has moved', async () => {
-    const first = pushEe('stable', 'one');
+    const first = pushEe('stable');
     const ee = await environment(`${registry.host}/team/ee:stable`, await credential(registry));
     const one = await run(ee);
     expect(one).toMatchObject({ status: 'SUCCESSFUL', pinned: { image: { digest: first } } });
     expect(types(one)).toEqual(expect.arrayContaining(['job.image_pull_started', 'job.image_pulled']));
 
-    const second = pushEe('stable', 'two');
+    const second = pushEe('stable');
     expect(second).not.toBe(first);
     const two = await run(ee);
     expect(two).toMatchObject({ status: 'SUCCESSFUL', pinned: { image: { digest: second } } });
