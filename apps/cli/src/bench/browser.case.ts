@@ -70,7 +70,7 @@ const measureReading = async (
   const { job, events } = await bigJob(context);
   say('reading, scrolling, to the end, searching');
   const { rssMb } = await watchTab(tab, async () => {
-    for (const part of [0, 0.3, 0.9]) await openAt(tab, `/jobs/${job.jobId}`, Math.floor(lines * part));
+    for (const part of [0, 0.9, 0.3]) await openAt(tab, `/jobs/${job.jobId}`, Math.floor(lines * part));
     await tab.page.getByTestId('job-output').hover();
     for (let turn = 0; turn < sized(200, 10); turn++) await tab.page.mouse.wheel(0, WHEEL_PIXELS);
     await tab.page.getByTestId('jump-to-latest').click();
