@@ -63,7 +63,7 @@ const flood = async (
 > => {
   const jobs = await world.open(sized(10, 2));
   // So many that what the buffers of the kernel take in of the watched job is little: a watcher costs until they are full.
-  const eventsPerJob = sized(30_000, 400);
+  const eventsPerJob = sized(60_000, 400);
   const events = jobs.length * eventsPerJob;
   const load = await startLoad(world, { jobs, eventsPerJob });
   const watching = stalled
