@@ -52,7 +52,7 @@ export const digestOf = async (endpoint: Endpoint, target: string): Promise<stri
   if (ee && ee.digest !== null) return ee.digest;
   throw new PlatformError(
     'refused',
-    `What the image of ${ee?.name ?? target} means is not known yet: launch a job in it, or ask its registry (gantry ee resolve).`,
+    `What the image of ${ee?.name ?? target} means is not known yet: have it fetched, or found where pods run (gantry ee pull), or ask its registry (gantry ee resolve).`,
   );
 };
 
