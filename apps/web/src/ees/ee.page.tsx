@@ -10,6 +10,7 @@ import { ImageContents } from '../images/contents.js';
 import { imagePath } from '../images/image.page.js';
 import { Copyable } from '../shell/copy.js';
 import { DataTable, usePaging, type Column } from '../shell/data-table.js';
+import { Facts } from '../shell/facts.js';
 import { shortHash } from '../shell/format.js';
 import { Page, Panel } from '../shell/page.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
@@ -105,33 +106,26 @@ const Settings = ({ ee }: { ee: ShownEnvironment }) => (
     <Title order={2} mb="xs">
       Settings
     </Title>
-    <dl className="facts">
-      {(
+    <Facts
+      rows={[
+        ['Image', <Copyable key="i" text={ee.image} label="the image" />],
+        ['Pull', tellPull(ee.pull)],
+        ['Registry login', ee.credential?.name ?? 'none'],
+        ['Organization', ee.organization?.name ?? 'global'],
         [
-          ['Image', <Copyable key="i" text={ee.image} label="the image" />],
-          ['Pull', tellPull(ee.pull)],
-          ['Registry login', ee.credential?.name ?? 'none'],
-          ['Organization', ee.organization?.name ?? 'global'],
-          [
-            'Digest',
-            ee.digest ? (
-              <Copyable key="d" text={ee.digest} short={shortHash(ee.digest)} label="the digest" />
-            ) : (
-              'not resolved yet'
-            ),
-          ],
-          ['Since', ee.digestSince && <Ago key="s" at={ee.digestSince} />],
-          ['Registry asked', ee.lookup ? <Ago key="a" at={ee.lookup.at} /> : 'never'],
-          ['Version', ee.version],
-          ['Made', <Ago key="m" at={ee.createdAt} />],
-        ] as const
-      ).map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value ?? '–'}</dd>
-        </div>
-      ))}
-    </dl>
+          'Digest',
+          ee.digest ? (
+            <Copyable key="d" text={ee.digest} short={shortHash(ee.digest)} label="the digest" />
+          ) : (
+            'not resolved yet'
+          ),
+        ],
+        ['Since', ee.digestSince && <Ago key="s" at={ee.digestSince} />],
+        ['Registry asked', ee.lookup ? <Ago key="a" at={ee.lookup.at} /> : 'never'],
+        ['Version', ee.version],
+        ['Made', <Ago key="m" at={ee.createdAt} />],
+      ]}
+    />
   </Panel>
 );
 

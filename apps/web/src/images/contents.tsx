@@ -7,6 +7,7 @@ import { download } from '../api/download.js';
 import { ApiProblem } from '../api/problem.js';
 import { useQuery } from '../api/use-query.js';
 import { DataTable, usePaging, type Column } from '../shell/data-table.js';
+import { Facts, type Fact } from '../shell/facts.js';
 import { tellBytes } from '../shell/format.js';
 import { Panel } from '../shell/page.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
@@ -67,31 +68,25 @@ const Notes = ({ image }: { image: Image }) => (
   </>
 );
 
-const Facts = ({ image }: { image: Image }) => (
+const ImageFacts = ({ image }: { image: Image }) => (
   <Panel p="md">
-    <dl className="facts" data-testid="image-facts">
-      {(
-        [
-          ['ansible-core', image.ansibleCore ?? 'none'],
-          ['ansible-runner', image.ansibleRunner ?? 'none'],
-          ['Python', image.python ?? 'none'],
-          ['System', [image.operatingSystem, image.architecture].filter(Boolean).join(', ')],
-          ['Size', image.sizeBytes === null ? null : tellBytes(image.sizeBytes)],
-          ['User', image.user || 'root'],
-          ['Folder', image.workingDirectory],
-          ['Entrypoint', image.entrypoint.join(' ')],
-          ['Command', image.command.join(' ')],
-          ['Built', image.createdAt && <Ago key="b" at={image.createdAt} />],
-          ['Looked into', <Ago key="l" at={image.inspectedAt} />],
-          ...image.labels.map(({ name, value }) => [name, value] as const),
-        ] as const
-      ).map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd className="wrap-anywhere">{value || '–'}</dd>
-        </div>
-      ))}
-    </dl>
+    <Facts
+      testId="image-facts"
+      rows={[
+        ['ansible-core', image.ansibleCore ?? 'none'],
+        ['ansible-runner', image.ansibleRunner ?? 'none'],
+        ['Python', image.python ?? 'none'],
+        ['System', [image.operatingSystem, image.architecture].filter(Boolean).join(', ')],
+        ['Size', image.sizeBytes === null ? null : tellBytes(image.sizeBytes)],
+        ['User', image.user || 'root'],
+        ['Folder', image.workingDirectory],
+        ['Entrypoint', image.entrypoint.join(' ')],
+        ['Command', image.command.join(' ')],
+        ['Built', image.createdAt && <Ago key="b" at={image.createdAt} />],
+        ['Looked into', <Ago key="l" at={image.inspectedAt} />],
+        ...image.labels.map(({ name, value }): Fact => [name, value]),
+      ]}
+    />
   </Panel>
 );
 
@@ -252,7 +247,7 @@ export const ImageContents = ({ digest }: { digest: string }) => {
       {image && <Notes image={image} />}
       {known ? (
         <>
-          <Facts image={image} />
+          <ImageFacts image={image} />
           <Title order={3} fz="md" mt="md" mb="xs">
             Packages
           </Title>

@@ -4,32 +4,18 @@ import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 import { stringify } from 'yaml';
 import { Copyable } from '../shell/copy.js';
+import { Facts, type Fact } from '../shell/facts.js';
 import { shortHash, tellCount, tellInstant } from '../shell/format.js';
 import { Panel } from '../shell/page.js';
 import type { JobDetail, JobStatus } from './job.queries.js';
 
-const Facts = ({ title, rows, note }: { title: string; rows: [string, ReactNode][]; note?: string }) => (
+const FactPanel = ({ title, rows, note }: { title: string; rows: Fact[]; note?: string }) => (
   <Panel p="md">
     <Title order={2} mb="xs">
       {title}
     </Title>
     {note && <Text c="dimmed">{note}</Text>}
-    <dl className="facts">
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>
-            {value === null || value === '' || value === undefined || value === false ? (
-              <Text span c="dimmed">
-                –
-              </Text>
-            ) : (
-              value
-            )}
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <Facts rows={rows} />
   </Panel>
 );
 
@@ -72,7 +58,7 @@ const JobLink = ({ id, status }: { id: string; status?: JobStatus }) => (
 );
 
 const Launch = ({ job }: { job: JobDetail }) => (
-  <Facts
+  <FactPanel
     title="Launch"
     rows={[
       ['Job', <Copyable key="id" text={job.id} label="the job’s id" />],
@@ -121,7 +107,7 @@ const digestBefore = (digest: string | null): [string, ReactNode][] =>
   digest ? [['Digest of the job before', hash(digest, 'the digest before')]] : [];
 
 const Pinned = ({ pinned }: { pinned: JobDetail['pinned'] }) => (
-  <Facts
+  <FactPanel
     title="Pinned"
     note={
       pinned
@@ -184,7 +170,7 @@ export const Details = ({ job }: { job: JobDetail }) => (
   <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" data-testid="job-details">
     <Launch job={job} />
     <Pinned pinned={job.pinned} />
-    <Facts
+    <FactPanel
       title="Agent in the pod"
       note={job.agent ? undefined : 'The agent has not spoken yet.'}
       rows={
@@ -199,7 +185,7 @@ export const Details = ({ job }: { job: JobDetail }) => (
           : []
       }
     />
-    <Facts
+    <FactPanel
       title="Record"
       note={job.record ? undefined : 'The record is sealed when the playbook has ended.'}
       rows={

@@ -2,6 +2,7 @@
 import { Badge, Code, Drawer, Group, Stack, Text } from '@mantine/core';
 import { Link } from 'react-router';
 import { useQuery } from '../api/use-query.js';
+import { Facts, type Fact } from '../shell/facts.js';
 import { tellInstant } from '../shell/format.js';
 import { ProblemNote, TableSkeleton } from '../shell/states.js';
 import { segmentsOf } from './ansi.js';
@@ -51,25 +52,17 @@ export const EventDrawer = ({
               </Badge>
             )}
           </Group>
-          <dl className="facts">
-            {(
+          <Facts
+            rows={(
               [
                 ['When', event.created ? tellInstant(event.created) : null],
                 ['Host', event.host],
                 ['Play', event.play],
                 ['Role', event.role],
                 ['Task', event.task],
-              ] as const
-            ).map(
-              ([name, value]) =>
-                value && (
-                  <div key={name}>
-                    <dt>{name}</dt>
-                    <dd>{value}</dd>
-                  </div>
-                ),
-            )}
-          </dl>
+              ] satisfies Fact[]
+            ).filter(([, value]) => value)}
+          />
           {event.stdout && (
             <div>
               <Text fz="xs" c="dimmed" mb={4}>

@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import { useQuery } from '../api/use-query.js';
 import { jobsQuery } from '../jobs/job.queries.js';
 import { StatusBadge } from '../jobs/status.js';
+import { Facts } from '../shell/facts.js';
 import { Page, Panel } from '../shell/page.js';
 import { Empty, ProblemNote, TableSkeleton } from '../shell/states.js';
 import { Ago, Elapsed } from '../shell/time.js';
@@ -18,43 +19,36 @@ const Settings = ({ template }: { template: JobTemplate }) => (
     <Title order={2} mb="xs">
       Settings
     </Title>
-    <dl className="facts">
-      {(
+    <Facts
+      rows={[
+        ['Playbook', <Code key="p">{template.playbook}</Code>],
+        ['Project', template.project?.name],
+        ['Branch', template.scmBranch || 'the project’s own'],
         [
-          ['Playbook', <Code key="p">{template.playbook}</Code>],
-          ['Project', template.project?.name],
-          ['Branch', template.scmBranch || 'the project’s own'],
-          [
-            'Inventory',
-            template.inventory && (
-              <Anchor key="i" component={Link} to={`/inventories/${template.inventory.id}`}>
-                {template.inventory.name}
-              </Anchor>
-            ),
-          ],
-          ['Execution Environment', template.executionEnvironment?.name ?? 'the default'],
-          ['Credentials', template.credentials.map(({ name }) => name).join(', ') || 'none'],
-          ['Organization', template.organization?.name],
-          ['Limit', template.limit || 'all hosts'],
-          ['Mode', template.jobType === 'CHECK' ? 'Check only' : 'Run'],
-          ['Forks', template.forks || 'Ansible’s default'],
-          ['Verbosity', template.verbosity],
-          ['Time limit', template.timeoutSeconds ? `${template.timeoutSeconds} s` : 'none'],
-          ['Two at a time', template.allowSimultaneous ? 'yes' : 'no'],
-          [
-            'A launch may change',
-            template.askOnLaunch.map((prompt) => prompt.toLowerCase().replaceAll('_', ' ')).join(', ') ||
-              'nothing',
-          ],
-          ['Version', template.version],
-        ] as const
-      ).map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value ?? '–'}</dd>
-        </div>
-      ))}
-    </dl>
+          'Inventory',
+          template.inventory && (
+            <Anchor key="i" component={Link} to={`/inventories/${template.inventory.id}`}>
+              {template.inventory.name}
+            </Anchor>
+          ),
+        ],
+        ['Execution Environment', template.executionEnvironment?.name ?? 'the default'],
+        ['Credentials', template.credentials.map(({ name }) => name).join(', ') || 'none'],
+        ['Organization', template.organization?.name],
+        ['Limit', template.limit || 'all hosts'],
+        ['Mode', template.jobType === 'CHECK' ? 'Check only' : 'Run'],
+        ['Forks', template.forks || 'Ansible’s default'],
+        ['Verbosity', template.verbosity],
+        ['Time limit', template.timeoutSeconds ? `${template.timeoutSeconds} s` : 'none'],
+        ['Two at a time', template.allowSimultaneous ? 'yes' : 'no'],
+        [
+          'A launch may change',
+          template.askOnLaunch.map((prompt) => prompt.toLowerCase().replaceAll('_', ' ')).join(', ') ||
+            'nothing',
+        ],
+        ['Version', template.version],
+      ]}
+    />
   </Panel>
 );
 
