@@ -125,8 +125,11 @@ export const currentJob = async (
       ? null
       : await parts.kit
           .call(CompareInventories, { from: past.pins.inventory.object, to: data.inventory.object }, context)
-          // The past one is gone: then only the numbers are told.
-          .catch(() => null);
+          .catch((error: unknown) => {
+            if (asPlatformError(error).code !== 'not_found') throw error;
+            // The past one is gone: then only the numbers are told.
+            return null;
+          });
   const job: NextJob = {
     snapshot,
     image: { is: { image: data.image.image, digest } },
